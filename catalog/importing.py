@@ -1,0 +1,69 @@
+"""Films from a CSV file."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from catalog.models import LONGEST_MOVIE, Movie
+from core.database import one_transaction
+
+_COLUMNS = ("title", "duration_minutes")
+_LONGEST_TITLE = 255
+_BATCH = 1000
+
+
+class UnreadableFile(Exception):
+    """The file is not a CSV file with the columns of films."""
+
+
+@dataclass(frozen=True)
+class BadRow:
+    """A row that is no film: the line it ends on, and why."""
+
+    line: int
+    reason: str
+
+
+def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
+    """Read films, unsaved, from the lines of a CSV file; its first line names the columns.
+
+    :raises UnreadableFile: not CSV, or a column is missing.
+    """
+    reader = csv.DictReader(lines, strict=True)
+    try:
+        missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+        if missing:
+            raise UnreadableFile(f"line 1: there is no column {' and no column '.join(missing)}")
+        for row in reader:
+            yield _movie(row, reader.line_num)
+    except csv.Error as fault:
+        raise UnreadableFile(f"line {reader.line_num}: {fault}") from fault
+    except UnicodeDecodeError as fault:
+        raise UnreadableFile(f"after line {reader.line_num}: not UTF-8") from fault
+
+
+def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
+    title, duration = (row["title"] or "").strip(), (row["duration_minutes"] or "").strip()
+    if not title:
+        return BadRow(line, "the title is missing")
+    if len(title) > _LONGEST_TITLE:
+        return BadRow(line, f"the title is longer than {_LONGEST_TITLE} characters")
+    if "\0" in title:
+        return BadRow(line, "the title contains a null character")
+    if not (duration.isascii() and duration.isdecimal() and 1 <= int(duration[:9]) <= LONGEST_MOVIE):
+        return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {LONGEST_MOVIE}")
+    return Movie(title=title, duration_minutes=int(duration))
+
+
+@one_transaction
+def add_new_movies(movies: Iterable[Movie]) -> int:
+    """Save the films that the catalogue does not have, by title and duration, and tell how many they were."""
+    known = set(Movie.objects.values_list("title", "duration_minutes"))
+    new = []
+    for movie in movies:
+        key = (movie.title, movie.duration_minutes)
+        if key not in known:
+            known.add(key)
+            new.append(movie)
+    Movie.objects.bulk_create(new, batch_size=_BATCH)
+    return len(new)

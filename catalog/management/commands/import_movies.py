@@ -1,0 +1,51 @@
+"""``manage.py import_movies FILE.csv``"""
+
+import sys
+from argparse import ArgumentParser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+from django.core.management.base import BaseCommand, CommandError
+from tqdm import tqdm
+
+from catalog.importing import BadRow, UnreadableFile, add_new_movies, read_movies
+
+
+class Command(BaseCommand):
+    help = (
+        "Import films from a CSV file with the columns title and duration_minutes; further columns are ignored. "
+        "Films that are there already (same title and duration) are left alone. "
+        "Nothing is written unless every row is good."
+    )
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("file", help="a CSV file in UTF-8, or - for standard input")
+        parser.add_argument("--skip-bad", action="store_true", help="write the good rows even if others are bad")
+
+    def handle(self, *, file: str, skip_bad: bool, **options: Any) -> None:
+        movies, bad = [], 0
+        try:
+            with _opened(file) as lines:
+                for row in tqdm(read_movies(lines), unit=" rows", disable=None):
+                    if isinstance(row, BadRow):
+                        bad += 1
+                        self.stderr.write(f"line {row.line}: {row.reason}")
+                    else:
+                        movies.append(row)
+        except (UnreadableFile, OSError) as fault:
+            raise CommandError(f"Nothing was written. {file}: {fault}") from fault
+        if bad and not skip_bad:
+            raise CommandError(f"Nothing was written: {bad} bad rows. --skip-bad writes the {len(movies)} good ones.")
+        added = add_new_movies(movies)
+        self.stdout.write(f"{added} films added, {len(movies) - added} were there already, {bad} bad rows skipped.")
+
+
+@contextmanager
+def _opened(file: str) -> Iterator[TextIO]:
+    if file == "-":
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict", newline="")  # type: ignore[union-attr]
+        yield sys.stdin
+    else:
+        with open(file, encoding="utf-8-sig", newline="") as lines:
+            yield lines

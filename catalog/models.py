@@ -1,0 +1,90 @@
+"""Films and their shows; the QuerySet methods are the reads that both doors share."""
+
+from datetime import UTC, date, datetime, time
+
+from django.core.validators import MaxValueValidator, MinValueValidator
+from django.db import models
+
+from core.errors import Invalid
+
+LONGEST_MOVIE = 1440  # minutes
+MOST_SEATS = 10_000
+
+
+class MovieQuerySet(models.QuerySet["Movie"]):
+    def search(self, words: str) -> "MovieQuerySet":
+        """Keep the films whose title contains the words, without regard to case.
+
+        :raises Invalid: the words contain a NUL, which PostgreSQL can't take.
+        """
+        if "\0" in words:
+            raise Invalid(errors={"search": ["Null characters are not allowed."]})
+        return self.filter(title__icontains=words) if words else self
+
+
+class Movie(models.Model):
+    """A film that is or was shown."""
+
+    title = models.CharField(max_length=255, help_text="1 to 255 characters.")
+    duration_minutes = models.PositiveSmallIntegerField(
+        "duration",
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_MOVIE)],
+        help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}.",
+    )
+
+    objects = MovieQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["title", "id"]
+        indexes = [models.Index(fields=["title", "id"], name="movies_by_title")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(duration_minutes__range=(1, LONGEST_MOVIE)), name="movie_lasts_a_minute_to_a_day"
+            ),
+            models.CheckConstraint(condition=~models.Q(title=""), name="movie_has_a_title"),
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+
+class ShowQuerySet(models.QuerySet["Show"]):
+    def on(self, day: date) -> "ShowQuerySet":
+        """Keep the shows that begin on this day of UTC."""
+        return self.starting(since=datetime.combine(day, time.min, UTC), until=datetime.combine(day, time.max, UTC))
+
+    def starting(self, *, since: datetime | None = None, until: datetime | None = None) -> "ShowQuerySet":
+        """Keep the shows that begin at ``since`` or later and at ``until`` or earlier."""
+        shows = self
+        if since is not None:
+            shows = shows.filter(date_time__gte=since)
+        if until is not None:
+            shows = shows.filter(date_time__lte=until)
+        return shows
+
+
+class Show(models.Model):
+    """One showing of a film on a screen."""
+
+    movie = models.ForeignKey(Movie, on_delete=models.CASCADE, related_name="shows", db_index=False)
+    screen_name = models.CharField("screen", max_length=100, help_text="1 to 100 characters.")
+    date_time = models.DateTimeField("begins", help_text="When the show begins; booking and cancelling close then.")
+    total_seats = models.PositiveSmallIntegerField(
+        "seats",
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)],
+        help_text=f"How many seats there are, numbered from 1; 1 to {MOST_SEATS}.",
+    )
+
+    objects = ShowQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["date_time", "id"]
+        indexes = [models.Index(fields=["movie", "date_time", "id"], name="shows_of_a_movie")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(total_seats__range=(1, MOST_SEATS)), name="show_has_1_to_10000_seats"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.movie}, {self.screen_name}, {self.date_time:%d %b %Y %H:%M}"

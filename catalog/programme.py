@@ -1,0 +1,72 @@
+"""What staff change about films."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import IntegrityError
+from django.db.models.deletion import ProtectedError
+
+from catalog.models import Movie, Show
+from core.database import one_transaction
+from core.errors import DomainError, Kind, NotFound
+
+
+@dataclass(eq=False)
+class Protected(DomainError):
+    """It has bookings, and they stay as history."""
+
+    kind = Kind.CONFLICT
+    code = "protected"
+    message = "It has bookings, so it can't be deleted."
+
+
+@one_transaction
+def add_movie(*, title: str, duration_minutes: int) -> Movie:
+    """Add a film to the catalogue."""
+    return Movie.objects.create(title=title, duration_minutes=duration_minutes)
+
+
+@one_transaction
+def change_movie(*, movie_id: int, **changes: Any) -> Movie:
+    """Change the title or the running time of a film.
+
+    :raises NotFound: there is no such film.
+    """
+    movie = Movie.objects.select_for_update().filter(pk=movie_id).first()
+    if movie is None:
+        raise NotFound
+    for field, value in changes.items():
+        setattr(movie, field, value)
+    if changes:
+        movie.save(update_fields=changes.keys())
+    return movie
+
+
+def delete_movie(*, movie_id: int) -> None:
+    """Delete a film, and with it its shows, none of which may ever have had a booking.
+
+    :raises NotFound: there is no such film.
+    :raises Protected: a show of it has bookings, live or cancelled.
+    :raises Busy: its shows were locked for too long.
+    """
+    try:
+        _delete(movie_id)
+    except (ProtectedError, IntegrityError) as fault:
+        raise Protected from fault
+
+
+def lock_movie(*, movie_id: int) -> Movie:
+    """Lock a film and its shows, in the order of their numbers, until the transaction ends.
+
+    :raises NotFound: there is no such film.
+    """
+    movie = Movie.objects.select_for_update().filter(pk=movie_id).first()
+    if movie is None:
+        raise NotFound
+    list(Show.objects.select_for_update().filter(movie=movie).order_by("id").values_list("id"))
+    return movie
+
+
+@one_transaction
+def _delete(movie_id: int) -> None:
+    lock_movie(movie_id=movie_id).delete()

@@ -1,0 +1,38 @@
+"""The shapes of films in REST."""
+
+from typing import ClassVar
+
+from rest_framework import serializers
+
+from catalog.models import LONGEST_MOVIE, Movie
+from core.rest import PageQuery, StrictIntegerField, TextField
+
+
+class MovieSerializer(serializers.ModelSerializer[Movie]):
+    """A film."""
+
+    title = TextField(trim_whitespace=True, max_length=255, help_text="1 to 255 characters.")
+    duration_minutes = StrictIntegerField(
+        min_value=1, max_value=LONGEST_MOVIE, help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}."
+    )
+
+    class Meta:
+        model = Movie
+        fields: ClassVar[list[str]] = ["id", "title", "duration_minutes"]
+
+
+class MovieQuery(PageQuery):
+    """What `GET /movies/` can be asked for."""
+
+    search = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=255,
+        help_text="Films whose title contains this, without regard to case.",
+    )
+    ordering = serializers.ChoiceField(
+        choices=["title", "-title", "duration_minutes", "-duration_minutes", "id", "-id"],
+        default="title",
+        help_text="`-` is descending. Films that are equal in it follow by `id`.",
+    )
+

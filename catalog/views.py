@@ -1,0 +1,77 @@
+"""Films over REST."""
+
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from catalog import programme
+from catalog.models import Movie
+from catalog.programme import Protected
+from catalog.serializers import MovieQuery, MovieSerializer
+from core.errors import NotFound
+from core.openapi import describe
+from core.rest import View, answer_page, read, read_query
+
+
+class StaffWrites(BasePermission):
+    """Everybody may read; staff may write."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        return request.method in SAFE_METHODS or bool(request.user and request.user.is_staff)
+
+
+class MoviesView(View):
+    permission_classes = [StaffWrites]
+
+    @describe(
+        "List films",
+        answer=MovieSerializer(many=True),
+        parameters=[MovieQuery],
+        paged=True,
+        auth=[{}],
+        tags=["films"],
+    )
+    def get(self, request: Request) -> Response:
+        """A plain array, whole up to 1,000 films."""
+        query = read_query(MovieQuery, request)
+        movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
+        return answer_page(request, movies, MovieSerializer, limit=query["limit"], offset=query["offset"])
+
+    @describe("Add a film", request=MovieSerializer, answer=MovieSerializer, status=201, staff=True, tags=["films"])
+    def post(self, request: Request) -> Response:
+        """Staff only."""
+        movie = programme.add_movie(**read(MovieSerializer, request))
+        return Response(MovieSerializer(movie).data, status=201)
+
+
+class MovieView(View):
+    permission_classes = [StaffWrites]
+
+    @describe("Show a film", answer=MovieSerializer, auth=[{}], tags=["films"])
+    def get(self, request: Request, movie_id: int) -> Response:
+        """One film."""
+        movie = Movie.objects.filter(pk=movie_id).first()
+        if movie is None:
+            raise NotFound
+        return Response(MovieSerializer(movie).data)
+
+    @describe("Replace a film", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["films"])
+    def put(self, request: Request, movie_id: int) -> Response:
+        """Staff only. All fields."""
+        return self._change(request, movie_id, partial=False)
+
+    @describe("Change a film", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["films"])
+    def patch(self, request: Request, movie_id: int) -> Response:
+        """Staff only. The fields that are sent."""
+        return self._change(request, movie_id, partial=True)
+
+    @describe("Delete a film", answer=None, status=204, refuses=[Protected], staff=True, tags=["films"])
+    def delete(self, request: Request, movie_id: int) -> Response:
+        """Staff only. Its shows go with it; if one of them has ever had a booking, nothing goes."""
+        programme.delete_movie(movie_id=movie_id)
+        return Response(status=204)
+
+    def _change(self, request: Request, movie_id: int, *, partial: bool) -> Response:
+        changes = read(MovieSerializer, request, partial=partial)
+        return Response(MovieSerializer(programme.change_movie(movie_id=movie_id, **changes)).data)

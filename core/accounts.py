@@ -1,0 +1,163 @@
+"""Accounts: signing up, logging in, and the life of a token. Both doors call these, and nothing else decides."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth import authenticate
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.db import IntegrityError
+from rest_framework_simplejwt.exceptions import TokenError
+from rest_framework_simplejwt.settings import api_settings
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
+from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
+from rest_framework_simplejwt.utils import datetime_from_epoch, get_md5_hash_password
+
+from core.database import one_transaction, violates
+from core.errors import Invalid, NoActiveAccount, TokenNotValid
+from core.models import User
+from core.throttling import spend_try, spend_try_on_account
+
+LONGEST_PASSWORD = 1000
+
+
+@dataclass(frozen=True)
+class TokenPair:
+    """A short-lived access token and the refresh token that renews it, once."""
+
+    access: str
+    refresh: str
+
+
+def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
+    """Open an account without any rights.
+
+    :raises Throttled: too many sign-ups from this address.
+    :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
+    """
+    spend_try("signup", address=address)
+    user = User(username=username, email=User.objects.normalize_email(email))
+    _refuse_unacceptable(user, password)
+    user.set_password(password)
+    try:
+        _insert(user)
+    except IntegrityError as fault:  # only the table can tell of two at once which came first
+        raise Invalid(errors=_what_is_taken(fault)) from fault
+    return user
+
+
+def log_in(*, username: str, password: str, address: str) -> TokenPair:
+    """Exchange a name and a password for a pair of tokens.
+
+    :raises Throttled: too many tries from this address, or on this account.
+    :raises NoActiveAccount: no active account has this name and password.
+    """
+    spend_try("login", address=address)
+    spend_try_on_account(username)
+    user = authenticate(username=username, password=password)
+    if not isinstance(user, User):
+        raise NoActiveAccount
+    return _issue(user)
+
+
+def refresh(*, token: str, address: str) -> TokenPair:
+    """Exchange a refresh token for a new pair; the old one is spent.
+
+    :raises Throttled: too many tries from this address.
+    :raises TokenNotValid: malformed, expired, spent or revoked, or its account is gone or was deactivated.
+    """
+    spend_try("refresh", address=address)
+    return _exchange(token)
+
+
+@one_transaction
+def log_out(*, token: str) -> None:
+    """Spend a refresh token.
+
+    :raises TokenNotValid: malformed, expired, already spent or revoked, or its account is gone or was deactivated.
+    """
+    _spend(_decode(RefreshToken, token))
+
+
+def user_of_access_token(token: str) -> User:
+    """Find whom an access token speaks for, if it still does.
+
+    :raises TokenNotValid: malformed, expired or revoked, or its account is gone or was deactivated.
+    """
+    return _owner(_decode(AccessToken, token))
+
+
+def _refuse_unacceptable(user: User, password: str) -> None:
+    errors: dict[str, list[str]] = {}
+    try:
+        user.clean_fields(exclude=["password"])
+    except ValidationError as refused:
+        errors = refused.message_dict
+    try:
+        validate_password(password, user)
+    except ValidationError as refused:
+        errors["password"] = list(refused.messages)
+    if len(password) > LONGEST_PASSWORD:
+        errors.setdefault("password", []).append(f"At most {LONGEST_PASSWORD} characters.")
+    if errors:
+        raise Invalid(errors=errors)
+
+
+@one_transaction
+def _insert(user: User) -> None:
+    user.save(force_insert=True)
+
+
+def _what_is_taken(fault: IntegrityError) -> dict[str, list[str]]:
+    if violates(fault, "given_email_is_unique_without_case"):
+        return {"email": ["A user with that email address already exists."]}
+    return {"username": ["A user with that username already exists."]}
+
+
+@one_transaction
+def _issue(user: User) -> TokenPair:
+    token = RefreshToken.for_user(user)
+    return TokenPair(access=str(token.access_token), refresh=str(token))
+
+
+@one_transaction
+def _exchange(token: str) -> TokenPair:
+    old = _decode(RefreshToken, token)
+    user = _owner(old)
+    _spend(old)
+    new = RefreshToken.for_user(user)
+    return TokenPair(access=str(new.access_token), refresh=str(new))
+
+
+def _spend(token: RefreshToken) -> None:
+    """Blacklist the token; of many at once, the unique row lets one through."""
+    outstanding, _ = OutstandingToken.objects.get_or_create(
+        jti=token["jti"],
+        defaults={
+            "user": _owner(token),
+            "token": str(token),
+            "created_at": token.current_time,
+            "expires_at": datetime_from_epoch(token["exp"]),
+        },
+    )
+    _, first = BlacklistedToken.objects.get_or_create(token=outstanding)
+    if not first:
+        raise TokenNotValid
+
+
+def _decode(kind: type[Any], token: str) -> Any:
+    try:
+        return kind(token)
+    except TokenError as fault:
+        raise TokenNotValid from fault
+
+
+def _owner(token: Token) -> User:
+    """Find the token's account by what the token says, trusting only that we signed it."""
+    user_id = str(token.get(api_settings.USER_ID_CLAIM))
+    if not (user_id.isascii() and user_id.isdecimal() and len(user_id) < 19):
+        raise TokenNotValid
+    user = User.objects.filter(pk=int(user_id), is_active=True).first()
+    if user is None or token.get(api_settings.REVOKE_TOKEN_CLAIM) != get_md5_hash_password(user.password):
+        raise TokenNotValid
+    return user

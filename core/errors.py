@@ -1,0 +1,125 @@
+"""Refusals: what they are, whatever door they leave by. Nothing in here knows of HTTP or GraphQL.
+
+A refusal is a class with a kind, a code for programs and a message for people; its fields are its facts.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from enum import Enum, auto
+from typing import Any, ClassVar
+
+
+class Kind(Enum):
+    """What sort of refusal it is; each door turns the kind into its own sign, once."""
+
+    INVALID = auto()
+    UNAUTHENTICATED = auto()
+    FORBIDDEN = auto()
+    NOT_FOUND = auto()
+    CONFLICT = auto()
+    TOO_LARGE = auto()
+    THROTTLED = auto()
+    UNAVAILABLE = auto()
+
+
+@dataclass(eq=False)
+class DomainError(Exception):
+    """The ancestor of every refusal."""
+
+    kind: ClassVar[Kind]
+    code: ClassVar[str]
+    message: ClassVar[str]
+    example: ClassVar[Mapping[str, Any]] = {}
+    """Facts of a typical case, for the published documentation."""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The fields and their values, as clients are told them."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __str__(self) -> str:
+        return self.message.format(**self.facts)
+
+
+@dataclass(eq=False)
+class Invalid(DomainError):
+    """The input breaks a rule of shape; ``errors`` maps each field to its messages."""
+
+    kind = Kind.INVALID
+    code = "invalid"
+    message = "The input is not valid; the errors name the fields."
+    example: ClassVar[Mapping[str, Any]] = {"errors": {"field": ["This field is required."]}}
+
+    errors: dict[str, list[str]]
+
+
+@dataclass(eq=False)
+class NotFound(DomainError):
+    """Not there, or somebody else's: the answer is the same."""
+
+    kind = Kind.NOT_FOUND
+    code = "not_found"
+    message = "Not found."
+
+
+@dataclass(eq=False)
+class NotAuthenticated(DomainError):
+    """No token was sent where one is needed."""
+
+    kind = Kind.UNAUTHENTICATED
+    code = "not_authenticated"
+    message = "Authentication is needed: send an access token."
+
+
+@dataclass(eq=False)
+class TokenNotValid(DomainError):
+    """The token is malformed, expired, spent or revoked, or its account is gone."""
+
+    kind = Kind.UNAUTHENTICATED
+    code = "token_not_valid"
+    message = "The token is not valid or has expired."
+
+
+@dataclass(eq=False)
+class NoActiveAccount(DomainError):
+    """No active account has this username and password."""
+
+    kind = Kind.UNAUTHENTICATED
+    code = "no_active_account"
+    message = "No active account was found with these credentials."
+
+
+@dataclass(eq=False)
+class Throttled(DomainError):
+    """Too many tries."""
+
+    kind = Kind.THROTTLED
+    code = "throttled"
+    message = "Too many tries. Try again in {retry_after} seconds."
+    example: ClassVar[Mapping[str, Any]] = {"retry_after": 42}
+
+    retry_after: int
+
+
+@dataclass(eq=False)
+class Busy(DomainError):
+    """A lock was not had in time."""
+
+    kind = Kind.UNAVAILABLE
+    code = "busy"
+    message = "Too many want this at once. Nothing happened; try again."
+    example: ClassVar[Mapping[str, Any]] = {"retry_after": 1}
+
+    retry_after: int = 1
+
+
+@dataclass(eq=False)
+class DatabaseUnavailable(DomainError):
+    """The database can't be reached, or takes no writes."""
+
+    kind = Kind.UNAVAILABLE
+    code = "database_unavailable"
+    message = "The database is not available. Try again later."
+    example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
+
+    retry_after: int = 2

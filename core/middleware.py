@@ -1,0 +1,81 @@
+"""What every request goes through: an id and a line in the log, a policy for browsers, an answer to faults."""
+
+import logging
+import re
+import time
+import uuid
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+
+from core.database import refusal_of
+from core.logs import request_id
+from core.rest import STATUS, answer_exception_outside_views, headers_of
+
+log = logging.getLogger("request")
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class RequestLog:
+    """Give each request an id, tell it in ``X-Request-ID``, and write one line when it is answered.
+
+    The line has the path but not the query, and no header: neither a token nor a search gets into the log.
+    """
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        given = request.headers.get("X-Request-ID", "")
+        # A client's own id is kept if it can't be mistaken for anything else in a log or a header.
+        identity = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
+        token = request_id.set(identity)
+        started = time.perf_counter()
+        try:
+            response = self.get_response(request)
+            response["X-Request-ID"] = identity
+            facts = {
+                "method": request.method,
+                "path": request.path,
+                "status": response.status_code,
+                "ms": round((time.perf_counter() - started) * 1000, 1),
+            }
+            log.info("request", extra={"facts": facts})
+            return response
+        finally:
+            request_id.reset(token)
+
+
+class ContentSecurityPolicy:
+    """Let pages load and call nothing but what this server itself serves."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        response.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
+        return response
+
+
+class FaultsAsJson:
+    """Answer an exception that left a view: as JSON to clients, in a sentence to people in the admin."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
+        if not request.path.startswith("/admin"):
+            return answer_exception_outside_views(fault)
+        if isinstance(fault, DatabaseError | InterfaceError) and (refusal := refusal_of(fault)):
+            return HttpResponse(
+                str(refusal), content_type="text/plain", status=STATUS[refusal.kind], headers=headers_of(refusal)
+            )
+        return None

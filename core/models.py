@@ -1,0 +1,68 @@
+"""Accounts, and the tries that are counted against them."""
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import UserManager as DjangoUserManager
+from django.contrib.auth.validators import ASCIIUsernameValidator
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class UserManager(DjangoUserManager["User"]):
+    """Finds accounts by their name without regard to case."""
+
+    def get_by_natural_key(self, username: str | None) -> "User":
+        # Names are ASCII. Anything else finds nobody: "K" (the Kelvin sign) lower-cases to "k", and
+        # PostgreSQL takes no NUL.
+        if not username or not username.isascii() or "\0" in username:
+            raise self.model.DoesNotExist
+        return self.alias(username_lower=Lower("username")).get(username_lower=username.lower())
+
+
+class User(AbstractUser):
+    """An account; ``username`` and a given ``email`` are unique without regard to case."""
+
+    username_validator = ASCIIUsernameValidator()
+
+    username = models.CharField(
+        "username",
+        max_length=150,
+        unique=True,
+        help_text="1 to 150 ASCII letters, digits and @ . + - _; unique without regard to case.",
+        validators=[username_validator],
+        error_messages={"unique": "A user with that username already exists."},
+    )
+    email = models.EmailField(
+        "email address",
+        blank=True,
+        help_text="At most 254 characters; may be empty; unique without regard to case.",
+    )
+
+    objects: ClassVar[UserManager] = UserManager()
+
+    class Meta(AbstractUser.Meta):
+        constraints = [
+            models.UniqueConstraint(
+                Lower("username"),
+                name="username_is_unique_without_case",
+                violation_error_message="A user with that username already exists.",
+            ),
+            models.UniqueConstraint(
+                Lower("email"),
+                condition=~models.Q(email=""),
+                name="given_email_is_unique_without_case",
+                violation_error_message="A user with that email address already exists.",
+            ),
+        ]
+
+
+class Tries(models.Model):
+    """How often something was tried in a window of time. Written by core.throttling alone."""
+
+    key = models.CharField(primary_key=True, max_length=100, help_text="What was tried, and from where or on whom.")
+    count = models.PositiveIntegerField()
+    until = models.FloatField(db_index=True, help_text="Seconds since 1970 at which the window ends.")
+
+    class Meta:
+        verbose_name_plural = "tries"

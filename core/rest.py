@@ -1,0 +1,265 @@
+"""How REST speaks: errors, strict JSON, pages. The one place where a refusal's kind becomes a status."""
+
+import logging
+import re
+from datetime import UTC, date, datetime, time
+from http import HTTPStatus
+from typing import Any
+
+from django.db import DatabaseError, InterfaceError, models
+from django.http import Http404, HttpRequest, JsonResponse
+from rest_framework import exceptions, serializers
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from core.authentication import CHALLENGE
+from core.body import read_json
+from core.database import refusal_of
+from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
+
+log = logging.getLogger(__name__)
+
+STATUS = {
+    Kind.INVALID: HTTPStatus.BAD_REQUEST,
+    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
+    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+# What the framework refuses before our code is asked.
+_TRANSPORT_CODES = {
+    exceptions.PermissionDenied: "permission_denied",
+    exceptions.MethodNotAllowed: "method_not_allowed",
+    exceptions.NotAcceptable: "not_acceptable",
+    exceptions.UnsupportedMediaType: "unsupported_media_type",
+}
+
+LARGEST_PAGE = 1000
+
+
+class StrictJSONParser(BaseParser):
+    """Reads ``application/json`` through core.body."""
+
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
+        request: HttpRequest = parser_context["request"]._request
+        return read_json(request)
+
+
+class View(APIView):
+    """A REST view; it tells an unknown method before it asks who is there."""
+
+    parser_classes = [StrictJSONParser]
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        if not hasattr(self, str(request.method).lower()):
+            raise exceptions.MethodNotAllowed(str(request.method))
+        super().initial(request, *args, **kwargs)
+
+
+# --- Errors -----------------------------------------------------------------------------------
+
+
+def answer_exception(fault: Exception, context: dict[str, Any] | None = None) -> Response:
+    """Answer any exception in the one shape ``{code, detail, …}``; a fault of ours tells nothing of itself."""
+    status, body, headers = explain(fault)
+    return Response(body, status=status, headers=headers)
+
+
+def answer_exception_outside_views(fault: Exception) -> JsonResponse:
+    """Give the same answer where the framework's views are not involved."""
+    status, body, headers = explain(fault)
+    return JsonResponse(body, status=status, headers=headers)
+
+
+def explain(fault: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
+    """Turn any exception into a status, a body and headers."""
+    refusal = as_refusal(fault)
+    if refusal is not None:
+        body = {"code": refusal.code, "detail": str(refusal), **refusal.facts}
+        return STATUS[refusal.kind], body, headers_of(refusal)
+    for kind, code in _TRANSPORT_CODES.items():
+        if isinstance(fault, kind):
+            return fault.status_code, {"code": code, "detail": str(fault.detail)}, {}
+    log.error("internal_error", exc_info=fault)
+    return 500, {"code": "internal_error", "detail": "Something went wrong on our side."}, {}
+
+
+def as_refusal(fault: Exception) -> DomainError | None:
+    """Recognise a refusal, also in the framework's and the database's words."""
+    if isinstance(fault, DomainError):
+        return fault
+    if isinstance(fault, exceptions.ValidationError):
+        return Invalid(errors=_flat(fault.detail))
+    if isinstance(fault, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return NotAuthenticated()
+    if isinstance(fault, Http404 | exceptions.NotFound):
+        return NotFound()
+    if isinstance(fault, DatabaseError | InterfaceError):
+        return refusal_of(fault)
+    return None
+
+
+def headers_of(refusal: DomainError) -> dict[str, str]:
+    """Name the headers that HTTP wants beside a refusal."""
+    if refusal.kind is Kind.UNAUTHENTICATED:
+        return {"WWW-Authenticate": f'{CHALLENGE}, error="{refusal.code}"'}
+    if "retry_after" in refusal.facts:
+        return {"Retry-After": str(refusal.facts["retry_after"])}
+    return {}
+
+
+def _flat(detail: Any) -> dict[str, list[str]]:
+    if not isinstance(detail, dict):
+        detail = {"non_field_errors": detail}
+    return {field: [str(message) for message in messages] for field, messages in detail.items()}
+
+
+# --- Input ------------------------------------------------------------------------------------
+
+
+class StrictIntegerField(serializers.IntegerField):
+    """A JSON integer; text, fractions, booleans and null are refused, not converted."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class TextField(serializers.CharField):
+    """A JSON string, taken as it is; a number is refused, not converted."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{"trim_whitespace": False, **options})
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return str(super().to_internal_value(data))
+
+
+class DigitsField(serializers.IntegerField):
+    """An integer of a query string: ASCII digits, nothing else."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if not re.fullmatch("[0-9]{1,9}", data):
+            self.fail("invalid")
+        return int(data)
+
+
+class TrueFalseField(serializers.BooleanField):
+    """``true`` or ``false`` in a query string."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if data not in ("true", "false"):
+            self.fail("invalid", input=data)
+        return bool(data == "true")
+
+
+class DateField(serializers.DateField):
+    """A day, as 2026-12-24."""
+
+    default_error_messages = {"invalid": "Give a date as 2026-12-24."}
+
+    def to_internal_value(self, value: Any) -> date:
+        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            self.fail("invalid")
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            self.fail("invalid")
+
+
+class InstantField(serializers.DateTimeField):
+    """An ISO 8601 date and time with an offset, told in UTC.
+
+    Where ``day_means`` gives a time of day, a date alone is taken too, for that time of it in UTC.
+    """
+
+    default_error_messages = {
+        "invalid": "Give an ISO 8601 date and time with an offset, as 2026-12-24T18:30:00Z.",
+    }
+
+    def __init__(self, *, day_means: time | None = None, **options: Any) -> None:
+        self.day_means = day_means
+        super().__init__(**options)
+
+    def to_internal_value(self, value: Any) -> datetime:
+        try:
+            if self.day_means is not None and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+                return datetime.combine(date.fromisoformat(value), self.day_means, UTC)
+            instant = datetime.fromisoformat(value)
+            if instant.tzinfo is None:
+                self.fail("invalid")
+            return instant.astimezone(UTC)
+        except (TypeError, ValueError, OverflowError):
+            self.fail("invalid")
+
+
+def read(serializer: type[serializers.BaseSerializer[Any]], request: Request, *, partial: bool = False) -> dict[str, Any]:
+    """Check the shape of a request's body, and give its values.
+
+    :raises rest_framework.exceptions.ValidationError: a field can't be read; it is named.
+    """
+    reader = serializer(data=request.data, partial=partial)
+    reader.is_valid(raise_exception=True)
+    return dict(reader.validated_data)
+
+
+def read_query(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """Check the parameters of a request's query string, and give their values.
+
+    :raises Invalid: a parameter is given more than once, so that either could be meant.
+    :raises rest_framework.exceptions.ValidationError: a parameter can't be read; it is named.
+    """
+    given = dict(request.query_params.lists())
+    if repeated := [name for name in serializer().fields if len(given.get(name, ())) > 1]:
+        raise Invalid(errors={name: ["Give it once."] for name in repeated})
+    reader = serializer(data={name: values[-1] for name, values in given.items()})
+    reader.is_valid(raise_exception=True)
+    return dict(reader.validated_data)
+
+
+# --- Pages ------------------------------------------------------------------------------------
+
+
+class PageQuery(serializers.Serializer[Any]):
+    """What every list takes; a list's own filters are added to it."""
+
+    limit = DigitsField(
+        min_value=1, max_value=LARGEST_PAGE, default=LARGEST_PAGE, help_text=f"Rows a page, 1 to {LARGEST_PAGE}."
+    )
+    offset = DigitsField(min_value=0, default=0, help_text="Rows to leave out before the first.")
+
+
+def answer_page(
+    request: Request,
+    rows: models.QuerySet[Any],
+    serializer: type[serializers.BaseSerializer[Any]],
+    *,
+    limit: int,
+    offset: int,
+) -> Response:
+    """Answer one page of the rows as a plain array, with headers that lead to the others."""
+    total = rows.count()
+    links = []
+    if offset + limit < total:
+        links.append(_link(request, "next", limit, offset + limit))
+    if offset > 0:
+        links.append(_link(request, "prev", limit, max(0, offset - limit)))
+    headers = {"X-Total-Count": str(total)} | ({"Link": ", ".join(links)} if links else {})
+    return Response(serializer(rows[offset : offset + limit], many=True).data, headers=headers)
+
+
+def _link(request: Request, rel: str, limit: int, offset: int) -> str:
+    query = request.query_params.copy()
+    query["limit"], query["offset"] = str(limit), str(offset)
+    return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="{rel}"'

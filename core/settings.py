@@ -1,0 +1,298 @@
+"""Every setting of the project; the environment is read here and nowhere else."""
+
+import os
+import re
+from datetime import timedelta
+from pathlib import Path
+
+import dj_database_url
+from corsheaders.defaults import default_headers
+from django.core.exceptions import ImproperlyConfigured
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+
+def _list(name: str) -> list[str]:
+    return [entry.strip() for entry in os.environ.get(name, "").split(",") if entry.strip()]
+
+
+def _rate(name: str, default: str) -> tuple[int, int]:
+    """Read ``60/min`` as (tries, seconds)."""
+    value = os.environ.get(name) or default
+    match = re.fullmatch(r"([1-9][0-9]{0,5})/(sec|min|hour|day)", value)
+    if not match:
+        raise ImproperlyConfigured(f"{name} must read like 60/min (sec, min, hour, day), not {value!r}.")
+    return int(match[1]), {"sec": 1, "min": 60, "hour": 3600, "day": 86400}[match[2]]
+
+
+# --- Development or production ----------------------------------------------------------------
+
+DEBUG = os.environ.get("DEBUG", "0") in ("1", "true", "True")
+SECRET_KEY = os.environ.get("SECRET_KEY", "")
+JWT_SIGNING_KEY = os.environ.get("JWT_SIGNING_KEY", "")
+ALLOWED_HOSTS = _list("ALLOWED_HOSTS")
+
+_SHORTEST_KEY = 50  # what Django's own deployment check asks of SECRET_KEY
+
+if DEBUG:
+    SECRET_KEY = SECRET_KEY or "development-only: known to everybody who reads this repository"
+    JWT_SIGNING_KEY = JWT_SIGNING_KEY or "development-only: signs tokens that nobody should trust"
+else:
+    _wrong = [f"{name} is not set" for name in ("SECRET_KEY", "JWT_SIGNING_KEY") if not globals()[name]]
+    _wrong += [
+        f"{name} is shorter than {_SHORTEST_KEY} characters"
+        for name in ("SECRET_KEY", "JWT_SIGNING_KEY")
+        if 0 < len(globals()[name]) < _SHORTEST_KEY
+    ]
+    if SECRET_KEY and SECRET_KEY == JWT_SIGNING_KEY:
+        _wrong.append("SECRET_KEY and JWT_SIGNING_KEY are equal")
+    if not ALLOWED_HOSTS:
+        _wrong.append("ALLOWED_HOSTS is not set")
+    if _wrong:
+        raise ImproperlyConfigured(f"Production does not start: {'; '.join(_wrong)}. For development set DEBUG=1.")
+
+# --- Applications -----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "core",
+    "catalog",
+    "reservations",
+    "graphql_api",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "corsheaders",
+    "rest_framework",
+    "rest_framework_simplejwt.token_blacklist",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "graphene_django_graphiql_static",  # GraphiQL's static files; nothing else of it is used
+    "strawberry_django",
+]
+
+MIDDLEWARE = [
+    "core.middleware.RequestLog",
+    "core.middleware.ContentSecurityPolicy",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "corsheaders.middleware.CorsMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "core.middleware.FaultsAsJson",
+]
+
+ROOT_URLCONF = "core.urls"
+WSGI_APPLICATION = "core.wsgi.application"
+ASGI_APPLICATION = "core.asgi.application"
+APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+# --- Database ---------------------------------------------------------------------------------
+
+_CONNECTION_LIFETIME = None  # seconds; None keeps a connection as long as it is healthy
+
+DATABASES = {
+    "default": dj_database_url.parse(
+        os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
+        conn_max_age=_CONNECTION_LIFETIME,
+        conn_health_checks=True,
+    )
+}
+
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    DATABASES["default"]["OPTIONS"] = {
+        # Every transaction takes the write lock when it begins, so it cannot fail half way to it.
+        "transaction_mode": "IMMEDIATE",
+        "timeout": 5,  # seconds to wait for that lock
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
+    }
+else:
+    DATABASES["default"]["OPTIONS"] = {
+        # A client hears "busy" or "database_unavailable" in seconds, whatever the database does.
+        "connect_timeout": 2,  # seconds, as all below that bear no unit
+        "tcp_user_timeout": 3000,  # milliseconds
+        "keepalives_idle": 5,
+        "keepalives_interval": 1,
+        "keepalives_count": 3,
+        "options": " ".join(
+            [
+                "-c lock_timeout=2s",
+                "-c statement_timeout=5s",
+                "-c idle_in_transaction_session_timeout=10s",
+                # A snapshot older than its lock would sell a seat twice: see reservations/booking.py.
+                "-c default_transaction_isolation=read\\ committed",
+            ]
+        ),
+        **DATABASES["default"].get("OPTIONS", {}),
+    }
+
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Accounts ---------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "core.User"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
+    for validator in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+PASSWORD_HASHERS = [
+    "core.hashers.Argon2",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+
+SIMPLE_JWT = {
+    "ALGORITHM": "HS256",
+    "SIGNING_KEY": JWT_SIGNING_KEY,
+    "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
+    "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
+    # A fingerprint of the password's hash travels in the token: a new password ends the old tokens.
+    "CHECK_REVOKE_TOKEN": True,
+}
+
+NUM_PROXIES = int(os.environ.get("NUM_PROXIES") or 0)
+THROTTLES = {
+    "signup": _rate("THROTTLE_SIGNUP", "60/min"),
+    "login": _rate("THROTTLE_LOGIN", "60/min"),
+    "refresh": _rate("THROTTLE_REFRESH", "120/min"),
+    "account": _rate("THROTTLE_ACCOUNT", "10/min"),
+}
+
+# --- REST -------------------------------------------------------------------------------------
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest honest one is an admin form
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["core.authentication.BearerAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": [],  # core.rest.View has its own
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "core.rest.answer_exception",
+    "URL_FORMAT_OVERRIDE": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Movie ticket booking",
+    "DESCRIPTION": (
+        "Films, their shows, and numbered seats that are never sold twice.\n\n"
+        "Send `Authorization: Bearer <access>` with the token that `POST /login` gives. "
+        "Every error is `{code, detail}` and the refusal's facts: `code` is for programs and stays, "
+        "`detail` is for people and may change. A 4xx promises that nothing happened; a 2xx promises that it is "
+        "durable. Times are ISO 8601 with an offset, UTC in answers. The same rules are served over GraphQL "
+        "at `/graphql/`."
+    ),
+    "VERSION": "1.0.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "COMPONENT_SPLIT_REQUEST": True,
+    "COMPONENT_SPLIT_PATCH": True,
+    "PREPROCESSING_HOOKS": ["core.urls.only_canonical_addresses"],
+    "POSTPROCESSING_HOOKS": ["core.openapi.add_common_errors"],
+    "ENUM_NAME_OVERRIDES": {"BookingStatus": "reservations.models.Booking.Status"},
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True, "tryItOutEnabled": True},
+}
+
+# --- GraphQL ----------------------------------------------------------------------------------
+
+STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True, "MAP_AUTO_ID_AS_GLOBAL_ID": True}
+
+# --- Browsers ---------------------------------------------------------------------------------
+
+CORS_ALLOWED_ORIGINS = _list("CORS_ALLOWED_ORIGINS")
+CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
+CORS_EXPOSE_HEADERS = ["Link", "X-Total-Count", "X-Request-ID", "Retry-After"]
+CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS")
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        "script-src 'self'",
+        # GraphiQL's editor and Swagger UI set styles from their scripts.
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data:",
+        "font-src 'self' data:",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+
+if not DEBUG:
+    SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^livez/?$", r"^readyz/?$"]  # probes come over plain HTTP
+    SECURE_HSTS_SECONDS = 365 * 24 * 3600
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = True
+    SECURE_HSTS_PRELOAD = True
+    SESSION_COOKIE_SECURE = True
+    CSRF_COOKIE_SECURE = True
+    if NUM_PROXIES:
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# --- Files, language, time --------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
+}
+WHITENOISE_USE_FINDERS = DEBUG  # in development nothing need be collected first
+
+LANGUAGE_CODE = "en-us"
+USE_I18N = False
+USE_TZ = True
+TIME_ZONE = "UTC"
+
+# --- Logs -------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "core.logs.OneLine"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {
+        # core.middleware.RequestLog writes one line a request; Django's own would be a second.
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.request": {"level": "ERROR", "propagate": True},
+        "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
+    },
+}

@@ -1,0 +1,89 @@
+"""Every public address on one page.
+
+The addresses under ``CANONICAL`` are the published ones. Each answers with and without its trailing slash, and
+again under ``/api/``, where clients of the older services look for it.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.contrib import admin
+from django.urls import URLPattern, path, re_path, register_converter
+from django.views.generic import RedirectView
+
+import catalog.views
+import core.views
+import graphql_api.views
+import reservations.views
+
+
+class Id:
+    """A number that a row can have; any other is an address that does not exist."""
+
+    regex = "[0-9]{1,18}"
+
+    def to_python(self, value: str) -> int:
+        return int(value)
+
+    def to_url(self, value: int) -> str:
+        return str(value)
+
+
+register_converter(Id, "id")
+
+
+def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iterator[URLPattern]:
+    """Give each address and its twin. A redirect from one to the other would turn a POST into a GET."""
+    for pattern in patterns:
+        route = str(pattern.pattern)
+        twin = route.removesuffix("/") if route.endswith("/") else route + "/"
+        yield path(prefix + route, pattern.callback, name=pattern.name if not prefix else None)
+        yield path(prefix + twin, pattern.callback)
+
+
+CANONICAL = [
+    path("signup", core.views.SignupView.as_view(), name="signup"),
+    path("login", core.views.LoginView.as_view(), name="login"),
+    path("token/refresh/", core.views.RefreshView.as_view(), name="refresh"),
+    path("logout", core.views.LogoutView.as_view(), name="logout"),
+    path("me/", core.views.MeView.as_view(), name="me"),
+    path("movies/", catalog.views.MoviesView.as_view(), name="movies"),
+    path("movies/<id:movie_id>/", catalog.views.MovieView.as_view(), name="movie"),
+    path("movies/<id:movie_id>/shows/", reservations.views.MovieShowsView.as_view(), name="movie-shows"),
+    path("shows/<id:show_id>/", reservations.views.ShowView.as_view(), name="show"),
+    path("shows/<id:show_id>/book/", reservations.views.BookView.as_view(), name="book"),
+    path("bookings/<id:booking_id>/", reservations.views.BookingView.as_view(), name="booking"),
+    path("bookings/<id:booking_id>/cancel/", reservations.views.CancelView.as_view(), name="cancel"),
+    path("my-bookings/", reservations.views.MyBookingsView.as_view(), name="my-bookings"),
+    path("schema/", core.views.SchemaView.as_view(), name="schema"),
+    path("swagger/", core.views.SwaggerView.as_view(), name="swagger"),
+    path("livez", core.views.LiveView.as_view(), name="livez"),
+    path("readyz", core.views.ReadyView.as_view(), name="readyz"),
+]
+
+OLDER = [
+    path("login/refresh/", core.views.RefreshView.as_view()),
+    path("api/login/refresh/", core.views.RefreshView.as_view()),
+    path("api/token/", core.views.LoginView.as_view()),
+]
+
+urlpatterns = [
+    *with_and_without_slash(CANONICAL),
+    *with_and_without_slash(CANONICAL, prefix="api/"),
+    *with_and_without_slash(OLDER),
+    *with_and_without_slash([path("graphql/", graphql_api.views.graphql, name="graphql")]),
+    path("", RedirectView.as_view(url="/swagger/")),
+    path("admin", RedirectView.as_view(url="/admin/")),
+    path("admin/", admin.site.urls),
+    re_path("", core.views.unknown_address),
+]
+
+handler400 = core.views.bad_request
+handler500 = core.views.server_error
+
+_CANONICAL_ADDRESSES = {"/" + str(pattern.pattern).replace("<id:", "{").replace(">", "}") for pattern in CANONICAL}
+
+
+def only_canonical_addresses(endpoints: list[Any], **_: Any) -> list[Any]:
+    """Keep the published addresses in the OpenAPI document (a drf-spectacular hook)."""
+    return [endpoint for endpoint in endpoints if endpoint[0] in _CANONICAL_ADDRESSES]

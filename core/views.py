@@ -1,0 +1,142 @@
+"""Accounts over REST, and the addresses that look after the service itself."""
+
+from django.db import connection
+from django.http import HttpRequest, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+from rest_framework import serializers
+from rest_framework.permissions import AllowAny
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import accounts
+from core.errors import DatabaseUnavailable, Invalid, NoActiveAccount, NotFound, Throttled, TokenNotValid
+from core.openapi import describe
+from core.rest import View, answer_exception_outside_views, read
+from core.serializers import (
+    LoginSerializer,
+    RefreshTokenSerializer,
+    SignupSerializer,
+    TokenPairSerializer,
+    UserSerializer,
+)
+from core.throttling import client_address
+
+
+class OpenView(View):
+    """For everybody; no token is looked at."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+
+
+class SignupView(OpenView):
+    @describe(
+        "Open an account",
+        request=SignupSerializer,
+        answer=UserSerializer,
+        status=201,
+        refuses=[Invalid, Throttled],
+        tags=["accounts"],
+    )
+    def post(self, request: Request) -> Response:
+        """Names and e-mail addresses are unique without regard to case."""
+        user = accounts.sign_up(**read(SignupSerializer, request), address=client_address(request))
+        return Response(UserSerializer(user).data, status=201)
+
+
+class LoginView(OpenView):
+    @describe(
+        "Log in",
+        request=LoginSerializer,
+        answer=TokenPairSerializer,
+        refuses=[NoActiveAccount, Throttled],
+        tags=["accounts"],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a name and a password for a pair of tokens."""
+        pair = accounts.log_in(**read(LoginSerializer, request), address=client_address(request))
+        return Response(TokenPairSerializer(pair).data)
+
+
+class RefreshView(OpenView):
+    @describe(
+        "Renew the tokens",
+        request=RefreshTokenSerializer,
+        answer=TokenPairSerializer,
+        refuses=[TokenNotValid, Throttled],
+        tags=["accounts"],
+    )
+    def post(self, request: Request) -> Response:
+        """Exchange a refresh token for a new pair; the old refresh token is spent."""
+        token = read(RefreshTokenSerializer, request)["refresh"]
+        pair = accounts.refresh(token=token, address=client_address(request))
+        return Response(TokenPairSerializer(pair).data)
+
+
+class LogoutView(OpenView):
+    @describe(
+        "Log out",
+        request=RefreshTokenSerializer,
+        answer=None,
+        status=204,
+        refuses=[TokenNotValid],
+        tags=["accounts"],
+    )
+    def post(self, request: Request) -> Response:
+        """Spend the refresh token. Access tokens end by themselves, within 15 minutes."""
+        accounts.log_out(token=read(RefreshTokenSerializer, request)["refresh"])
+        return Response(status=204)
+
+
+class MeView(View):
+    @describe("Who am I?", answer=UserSerializer, tags=["accounts"])
+    def get(self, request: Request) -> Response:
+        """The account that the access token speaks for."""
+        return Response(UserSerializer(request.user).data)
+
+
+class HealthSerializer(serializers.Serializer[None]):
+    """The state of the service."""
+
+    status = serializers.CharField(help_text="`ok`")
+
+
+class LiveView(OpenView):
+    @describe("Is the process alive?", answer=HealthSerializer, tags=["service"])
+    def get(self, request: Request) -> Response:
+        """It answers without asking the database."""
+        return Response({"status": "ok"})
+
+
+class ReadyView(OpenView):
+    @describe("Can it serve?", answer=HealthSerializer, refuses=[DatabaseUnavailable], tags=["service"])
+    def get(self, request: Request) -> Response:
+        """It answers 200 when the database does."""
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT 1")
+        return Response({"status": "ok"})
+
+
+class SchemaView(SpectacularAPIView):
+    authentication_classes = []
+
+
+class SwaggerView(SpectacularSwaggerSplitView):
+    authentication_classes = []
+
+
+@csrf_exempt
+def unknown_address(request: HttpRequest, path: str = "") -> JsonResponse:
+    """Answer every address that is not on the page, in development too."""
+    return answer_exception_outside_views(NotFound())
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+    """Answer a request that Django would not look at, such as one for a host that is not ours."""
+    return answer_exception_outside_views(Invalid(errors={}))
+
+
+def server_error(request: HttpRequest) -> JsonResponse:
+    """Answer a fault outside every view."""
+    return JsonResponse({"code": "internal_error", "detail": "Something went wrong on our side."}, status=500)

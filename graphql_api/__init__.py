@@ -1,0 +1,1 @@
+"""One graph over everything: no tables and no rules of its own."""

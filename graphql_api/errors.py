@@ -1,0 +1,126 @@
+"""How a refusal leaves by GraphQL: as data where it answers the question, as an error where nothing was answered.
+
+A refusal without facts of its own needs nothing in here.
+"""
+
+import logging
+from typing import Any
+
+import strawberry
+from django.db import DatabaseError, InterfaceError
+from graphql import GraphQLError
+
+from core import errors
+from core.database import refusal_of
+from core.errors import DomainError, Kind
+from reservations import booking
+
+log = logging.getLogger(__name__)
+
+
+@strawberry.interface(description="Why something was not done. Nothing happened.")
+class Refusal:
+    code: str = strawberry.field(description="For programs; the same as in REST, and it stays.")
+    message: str = strawberry.field(description="For people; it may change.")
+
+
+@strawberry.type(description="A refusal that its code tells all about.")
+class Refused(Refusal):
+    pass
+
+
+@strawberry.type(description="What is wrong with one field of the input.")
+class FieldError:
+    field: str = strawberry.field(description="The name of the field.")
+    messages: list[str] = strawberry.field(description="What is wrong with it; for people.")
+
+
+@strawberry.type(description="`invalid`: the input breaks a rule of shape.")
+class InvalidInput(Refusal):
+    fields: list[FieldError] = strawberry.field(description="The fields that are wrong.")
+
+
+@strawberry.type(description="`throttled`: too many tries.")
+class Throttled(Refusal):
+    retry_after: int = strawberry.field(description="Seconds to wait.")
+
+
+@strawberry.type(description="`seat_taken`: somebody has the seat; the show still has others.")
+class SeatTaken(Refusal):
+    seat_number: int = strawberry.field(description="The seat.")
+
+
+@strawberry.type(description="`seat_out_of_range`: the show has no seat of this number.")
+class SeatOutOfRange(Refusal):
+    min: int = strawberry.field(description="The lowest number.")
+    max: int = strawberry.field(description="The highest number.")
+
+
+# The types of the refusals with facts; every other is Refused.
+_TYPES: dict[type[DomainError], Any] = {
+    errors.Throttled: Throttled,
+    booking.SeatTaken: SeatTaken,
+    booking.SeatOutOfRange: SeatOutOfRange,
+}
+
+
+def _answer(refusal: DomainError) -> Refusal | None:
+    """Give the refusal as data; None where it is no answer."""
+    if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated):
+        return None
+    if isinstance(refusal, errors.Invalid):
+        fields = [FieldError(field=name, messages=messages) for name, messages in refusal.errors.items()]
+        return InvalidInput(code=refusal.code, message=str(refusal), fields=fields)
+    if type(refusal) in _TYPES:
+        answer: Refusal = _TYPES[type(refusal)](code=refusal.code, message=str(refusal), **refusal.facts)
+        return answer
+    return Refused(code=refusal.code, message=str(refusal))
+
+
+def _handler(kinds: tuple[type[DomainError], ...], member: type[Refusal]) -> strawberry.ExceptionHandler[Any]:
+    class Handler(strawberry.ExceptionHandler):
+        exception_type = kinds
+        error_type = member
+
+        def handle(self, exception: Any, *, field: Any, info: Any) -> Any:
+            return _answer(exception)
+
+    return Handler()
+
+
+# In this order: the first that a field's union has room for is asked.
+REFUSALS_AS_DATA = [
+    *(_handler((kind,), member) for kind, member in _TYPES.items()),
+    _handler((errors.Invalid,), InvalidInput),
+    _handler((DomainError,), Refused),
+]
+
+
+def as_refusal(error: GraphQLError) -> DomainError | None:
+    """Recognise a refusal in a top-level error, also in the database's words."""
+    fault = error.original_error
+    if isinstance(fault, DomainError):
+        return fault
+    if isinstance(fault, DatabaseError | InterfaceError):
+        return refusal_of(fault)
+    return None
+
+
+def formatted(error: GraphQLError) -> dict[str, Any]:
+    """Give a top-level error as clients see it: with a code, and without any words of a fault of ours."""
+    answer: dict[str, Any] = dict(error.formatted)
+    fault = error.original_error
+    refusal = as_refusal(error)
+    if refusal is not None:
+        answer["message"] = str(refusal)
+        answer["extensions"] = {"code": refusal.code, **refusal.facts}
+    elif isinstance(fault, RecursionError):
+        answer["message"] = "The query or its variables are nested too deeply."
+        answer["extensions"] = {"code": "limit_exceeded"}
+    elif fault is None or isinstance(fault, GraphQLError):
+        answer["extensions"] = {"code": "invalid", **(error.extensions or {})}
+    else:
+        log.error("internal_error", exc_info=fault)
+        answer["message"] = "Something went wrong on our side."
+        answer["extensions"] = {"code": "internal_error"}
+    return answer

@@ -1,0 +1,122 @@
+"""What one request may ask for. The library's own limiters follow a fragment each time it is spread, so that thirty
+short fragments keep them busy for hours; this walks each fragment once."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
+    GraphQLError,
+    IntValueNode,
+    OperationDefinitionNode,
+    SelectionSetNode,
+    VariableNode,
+)
+from strawberry.extensions import SchemaExtension
+
+from graphql_api.connections import LARGEST_PAGE
+
+DEEPEST = 10
+MOST_TOKENS = 1000
+MOST_ALIASES = 15
+MOST_ROWS = 25_000
+_CREDENTIAL_CHECKS = {"login", "signup"}  # each hashes a password: one a request
+
+
+@dataclass(frozen=True)
+class _Size:
+    depth: int = 0
+    rows: int = 0
+    aliases: int = 0
+    credential_checks: int = 0
+
+
+class Limits(SchemaExtension):
+    """Refuse a query that is too long, too deep, or could answer too many rows, before anything is done for it."""
+
+    def on_operation(self) -> Iterator[None]:
+        self.execution_context.parse_options["max_tokens"] = MOST_TOKENS
+        yield
+
+    def on_execute(self) -> Iterator[None]:
+        document = self.execution_context.graphql_document
+        assert document is not None
+        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        measure = _Measure(fragments, self.execution_context.variables or {})
+        for operation in document.definitions:
+            if isinstance(operation, OperationDefinitionNode):
+                _refuse_oversized(measure.of(operation.selection_set))
+        yield
+
+
+def _refuse_oversized(size: _Size) -> None:
+    for what, actual, limit in (
+        ("levels", size.depth, DEEPEST),
+        ("aliases", size.aliases, MOST_ALIASES),
+        ("login or signup", size.credential_checks, 1),
+        ("rows that it could answer", size.rows, MOST_ROWS),
+    ):
+        if actual > limit:
+            raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
+
+
+class _Measure:
+    """Measures selection sets; a fragment once, however often it is spread. Validation has excluded cycles."""
+
+    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
+        self._fragments = fragments
+        self._variables = variables
+        self._measured: dict[str, _Size] = {}
+
+    def of(self, selections: SelectionSetNode) -> _Size:
+        sizes = []
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                sizes.append(self._field(node))
+            elif isinstance(node, FragmentSpreadNode):
+                sizes.append(self._fragment(node.name.value))
+            else:
+                sizes.append(self.of(node.selection_set))  # type: ignore[attr-defined]
+        return _Size(
+            depth=max(size.depth for size in sizes),
+            rows=sum(size.rows for size in sizes),
+            aliases=sum(size.aliases for size in sizes),
+            credential_checks=sum(size.credential_checks for size in sizes),
+        )
+
+    def _fragment(self, name: str) -> _Size:
+        if name not in self._measured:
+            self._measured[name] = self.of(self._fragments[name].selection_set)
+        return self._measured[name]
+
+    def _field(self, node: FieldNode) -> _Size:
+        name = node.name.value
+        aliased = 1 if node.alias else 0
+        if node.selection_set is None or name.startswith("__"):
+            return _Size(depth=1, aliases=aliased)
+        inner = self.of(node.selection_set)
+        rows = inner.rows
+        if name in ("movies", "shows", "myBookings"):
+            size = self._page_size(node)
+            rows = size + size * inner.rows
+        return _Size(
+            depth=1 + inner.depth,
+            rows=rows,
+            aliases=aliased + inner.aliases,
+            credential_checks=inner.credential_checks + (name in _CREDENTIAL_CHECKS),
+        )
+
+    def _page_size(self, node: FieldNode) -> int:
+        for argument in node.arguments or ():
+            if argument.name.value in ("first", "last"):
+                value: Any = argument.value
+                if isinstance(value, IntValueNode):
+                    value = int(value.value)
+                elif isinstance(value, VariableNode):
+                    value = self._variables.get(value.name.value)
+                if type(value) is int and 1 <= value <= LARGEST_PAGE:
+                    return value
+        return LARGEST_PAGE

@@ -1,0 +1,54 @@
+"""Rows that were loaded together ask together.
+
+Where a field of one row needs more from the database, it is loaded for all rows of its list at once, and kept with
+them. So the number of statements depends on the fields that a query names, never on the length of its lists,
+at any depth: what is loaded for a list is a list of peers again, also where it belongs to many parents.
+"""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, Generic, TypeVar, cast
+
+from django.db.models import Model
+
+T = TypeVar("T")
+M = TypeVar("M", bound=Model)
+
+
+class Peers(Generic[M]):
+    """The rows of one list, and what has been loaded for them."""
+
+    def __init__(self, rows: Iterable[M]) -> None:
+        self.rows = list(rows)
+        self._loaded: dict[Hashable, Any] = {}
+        for row in self.rows:
+            row.__dict__["_peers"] = self
+
+    def once(self, key: Hashable, load: Callable[[], T]) -> T:
+        """Give what was loaded under this key, loading it the first time."""
+        if key not in self._loaded:
+            self._loaded[key] = load()
+        return cast(T, self._loaded[key])
+
+    def values(self, field: str) -> set[Any]:
+        """Collect one column of the rows."""
+        return {getattr(row, field) for row in self.rows}
+
+
+def peers_of(row: M) -> Peers[M]:
+    """Find the list that a row was loaded with; a row that came alone is its only peer."""
+    peers: Peers[M] | None = row.__dict__.get("_peers")
+    return peers if peers is not None else Peers([row])
+
+
+def related(row: Model, field: str) -> Any:
+    """Follow a foreign key of a row, for all its peers in one statement."""
+    if field in row._state.fields_cache:
+        return getattr(row, field)
+    peers, key = peers_of(row), row._meta.get_field(field)
+    model = cast(type[Model], key.related_model)
+
+    def load() -> dict[Any, Model]:
+        ids = peers.values(f"{field}_id")
+        return {found.pk: found for found in Peers(model._default_manager.filter(pk__in=ids)).rows}
+
+    return peers.once(field, load)[getattr(row, f"{field}_id")]

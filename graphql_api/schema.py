@@ -1,0 +1,160 @@
+"""The graph: what can be asked, and what can be done. Each resolver asks who and what, and calls the domain once."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import strawberry
+from django.conf import settings
+from strawberry import relay
+from strawberry.extensions import DisableIntrospection, ParserCache, ValidationCache
+from strawberry.schema.config import StrawberryConfig
+
+from catalog import models as catalog
+from core import accounts
+from core.errors import NotAuthenticated
+from core.models import User as Account
+from graphql_api import types
+from graphql_api.connections import After, Before, Connection, First, Last, Page, connect
+from graphql_api.errors import REFUSALS_AS_DATA
+from graphql_api.limits import Limits
+from reservations import models as reservations
+from reservations.booking import book_seat, cancel_booking
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who is asking, and from where."""
+
+    account: Account | None
+    address: str
+
+    def account_or_refuse(self) -> Account:
+        """Give the account.
+
+        :raises NotAuthenticated: no token was sent.
+        """
+        if self.account is None:
+            raise NotAuthenticated
+        return self.account
+
+
+Info = strawberry.Info[Context, None]
+GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global `id`.")]
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="The account that the token speaks for; null without a token.")
+    def me(self, info: Info) -> types.User | None:
+        return info.context.account  # type: ignore[return-value]
+
+    @strawberry.field(description="The films, by title.")
+    def movies(
+        self,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        search: Annotated[
+            str | None, strawberry.argument(description="Films whose title contains this, without regard to case.")
+        ] = None,
+    ) -> Connection[types.Movie]:
+        page = Page(first=first, after=after, last=last, before=before)
+        return connect(catalog.Movie.objects.search(search or ""), types.BY_TITLE, page)
+
+    @strawberry.field(description="One film; null if there is none of this id.")
+    def movie(self, id: GlobalId) -> types.Movie | None:
+        return _find(id, "Movie", None)  # type: ignore[return-value]
+
+    @strawberry.field(description="One show; null if there is none of this id.")
+    def show(self, id: GlobalId) -> types.Show | None:
+        return _find(id, "Show", None)  # type: ignore[return-value]
+
+    @strawberry.field(description="One's own bookings, newest first. Needs a token.")
+    def my_bookings(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        status: Annotated[
+            types.BookingStatus | None,  # type: ignore[valid-type]
+            strawberry.argument(description="Bookings of this status."),
+        ] = None,
+        upcoming: Annotated[
+            bool | None,
+            strawberry.argument(description="true: of shows that have not begun; false: of shows that have."),
+        ] = None,
+    ) -> Connection[types.Booking]:
+        account = info.context.account_or_refuse()
+        bookings = reservations.Booking.objects.filter(user=account).with_status(status).upcoming(upcoming)
+        return connect(bookings, types.NEWEST_FIRST, Page(first=first, after=after))
+
+    @strawberry.field(
+        description="Anything by its global id; null if there is none, or if it is somebody else's booking or account."
+    )
+    def node(self, info: Info, id: GlobalId) -> relay.Node | None:
+        return _find(id, types.parts_of(id)[0], info.context.account)  # type: ignore[return-value]
+
+
+def _find(global_id: str, type_name: str, account: Account | None) -> Any:
+    """Find what a global id names, among what this account may see."""
+    seen_by_anybody: dict[str, Any] = {"Movie": catalog.Movie.objects, "Show": catalog.Show.objects}
+    seen_by_the_owner: dict[str, Any] = {
+        "Booking": reservations.Booking.objects.filter(user=account),
+        "User": Account.objects.filter(pk=account.pk if account else None),
+    }
+    rows = (seen_by_anybody | seen_by_the_owner).get(type_name)
+    return rows and rows.filter(pk=types.number_of(global_id, type_name)).first()
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(description="Open an account.")
+    def signup(self, info: Info, input: types.SignupInput) -> types.SignupResult:
+        return accounts.sign_up(
+            username=input.username, password=input.password, email=input.email, address=info.context.address
+        )  # type: ignore[return-value]
+
+    @strawberry.mutation(description="Exchange a name and a password for a pair of tokens.")
+    def login(self, info: Info, input: types.LoginInput) -> types.LoginResult:
+        pair = accounts.log_in(username=input.username, password=input.password, address=info.context.address)
+        return types.TokenPair(access=pair.access, refresh=pair.refresh)
+
+    @strawberry.mutation(description="Exchange a refresh token for a new pair; the old one is spent.")
+    def refresh_token(self, info: Info, input: types.RefreshTokenInput) -> types.RefreshTokenResult:
+        pair = accounts.refresh(token=input.refresh, address=info.context.address)
+        return types.TokenPair(access=pair.access, refresh=pair.refresh)
+
+    @strawberry.mutation(description="Spend a refresh token.")
+    def logout(self, input: types.LogoutInput) -> types.LogoutResult:
+        accounts.log_out(token=input.refresh)
+        return types.LoggedOut()
+
+    @strawberry.mutation(description="Book a seat of a show. Needs a token. A booking in the answer is durable.")
+    def book_seat(self, info: Info, input: types.BookSeatInput) -> types.BookSeatResult:
+        return book_seat(
+            user=info.context.account_or_refuse(),
+            show_id=types.number_of(input.show_id, "Show"),
+            seat_number=input.seat_number,
+        )  # type: ignore[return-value]
+
+    @strawberry.mutation(description="Cancel one's own booking; its seat is free at once. Needs a token.")
+    def cancel_booking(self, info: Info, input: types.CancelBookingInput) -> types.CancelBookingResult:
+        return cancel_booking(
+            user=info.context.account_or_refuse(), booking_id=types.number_of(input.booking_id, "Booking")
+        )  # type: ignore[return-value]
+
+
+def build_schema(*, development: bool) -> strawberry.Schema:
+    """Make the schema; in production it tells nobody what it has: no introspection, no suggestions."""
+    hidden = [] if development else [DisableIntrospection]
+    return strawberry.Schema(
+        query=Query,
+        mutation=Mutation,
+        config=StrawberryConfig(disable_field_suggestions=not development),
+        extensions=[*hidden, Limits, lambda: ParserCache(maxsize=256), lambda: ValidationCache(maxsize=256)],
+        exception_handlers=REFUSALS_AS_DATA,
+    )
+
+
+schema = build_schema(development=settings.DEBUG)

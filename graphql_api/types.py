@@ -1,0 +1,196 @@
+"""The types of the graph: the models as clients see them, the inputs, and the results."""
+
+import base64
+import binascii
+from datetime import date, datetime
+from typing import Annotated, Any
+
+import strawberry
+import strawberry_django
+from strawberry import auto, relay
+
+from catalog import models as catalog
+from core import models as core
+from graphql_api.connections import After, Connection, First, Order, Page, connect_to
+from graphql_api.errors import InvalidInput, Refused, SeatOutOfRange, SeatTaken, Throttled
+from graphql_api.peers import peers_of, related
+from reservations import models as reservations
+from reservations.availability import available, seats_sold
+
+BY_TITLE = Order("title", str)
+EARLIEST_FIRST = Order("date_time", datetime)
+NEWEST_FIRST = Order("created_at", datetime, descending=True)
+
+DATABASE_ID = "The number that REST knows it by."
+
+BookingStatus = strawberry.enum(
+    reservations.Booking.Status, name="BookingStatus", description="Whether a booking holds its seat."
+)
+
+
+def number_of(global_id: str, type_name: str) -> int:
+    """Read the number out of a global id of this type; 0, which no row has, if it is none."""
+    kind, number = parts_of(global_id)
+    return number if kind == type_name else 0
+
+
+def parts_of(global_id: str) -> tuple[str, int]:
+    """Read the type and the number out of a global id; an empty type and 0 if it is none."""
+    try:
+        kind, _, number = base64.b64decode(global_id, validate=True).decode("ascii").partition(":")
+    except (ValueError, binascii.Error):
+        return "", 0
+    return (kind, int(number)) if number.isdecimal() and len(number) < 19 else ("", 0)
+
+
+@strawberry_django.type(core.User, name="User", description="An account, as its owner sees it.")
+class User(relay.Node):
+    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+    username: auto
+    email: auto
+
+
+@strawberry_django.type(catalog.Movie, name="Movie", description="A film.")
+class Movie(relay.Node):
+    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+    title: auto
+    duration_minutes: auto
+
+    @strawberry.field(description="Its shows, earliest first.")
+    def shows(
+        self,
+        first: First = None,
+        after: After = None,
+        date: Annotated[
+            date | None, strawberry.argument(description="Shows that begin on this day of UTC.")
+        ] = None,
+        since: Annotated[
+            datetime | None, strawberry.argument(name="from", description="Shows that begin then or later.")
+        ] = None,
+        until: Annotated[
+            datetime | None, strawberry.argument(name="to", description="Shows that begin then or earlier.")
+        ] = None,
+        available_only: Annotated[
+            bool | None,
+            strawberry.argument(
+                name="available", description="true: shows with an available seat; false: shows without one."
+            ),
+        ] = None,
+    ) -> Connection["Show"]:
+        shows = catalog.Show.objects.starting(since=since, until=until)
+        if date is not None:
+            shows = shows.on(date)
+        chosen_by = (date, since, until, available_only)
+        page = Page(first=first, after=after)
+        movie: Any = self
+        return connect_to(movie, "movie_id", available(shows, available_only), EARLIEST_FIRST, page, chosen_by)
+
+
+@strawberry_django.type(catalog.Show, name="Show", description="One showing of a film on a screen.")
+class Show(relay.Node):
+    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+    screen_name: auto
+    date_time: auto
+    total_seats: auto
+
+    @strawberry.field(description="The film.")
+    def movie(self) -> Movie:
+        return related(self, "movie")  # type: ignore[arg-type,no-any-return]
+
+    @strawberry.field(description="Seats without a live booking when the answer was made.")
+    def available_seats(self) -> int:
+        show: Any = self
+        if "available_seats" in show.__dict__:  # the domain has counted them
+            return int(show.__dict__["available_seats"])
+        peers = peers_of(show)
+        sold = peers.once("sold", lambda: seats_sold(peers.values("pk")))
+        return int(show.total_seats - sold.get(show.pk, 0))
+
+
+@strawberry_django.type(reservations.Booking, name="Booking", description="A seat that somebody has, or had.")
+class Booking(relay.Node):
+    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+    seat_number: auto
+    status: BookingStatus  # type: ignore[valid-type]
+    created_at: auto
+    cancelled_at: auto
+
+    @strawberry.field(description="The show.")
+    def show(self) -> Show:
+        return related(self, "show")  # type: ignore[arg-type,no-any-return]
+
+
+@strawberry.type(description="A short-lived access token and the refresh token that renews it, once.")
+class TokenPair:
+    access: str = strawberry.field(description="Send it as `Authorization: Bearer …`; it holds for 15 minutes.")
+    refresh: str = strawberry.field(description="Exchange it with `refreshToken`, once; it holds for 7 days.")
+
+
+@strawberry.type(description="The refresh token is spent.")
+class LoggedOut:
+    ok: bool = strawberry.field(default=True, description="Always true.")
+
+
+@strawberry.input(description="A new account.")
+class SignupInput:
+    username: str = strawberry.field(
+        description="1 to 150 ASCII letters, digits and @ . + - _; unique without regard to case."
+    )
+    password: str = strawberry.field(
+        description="8 to 1000 characters, not common, not all digits, not like the name; taken as it is."
+    )
+    email: str = strawberry.field(default="", description="May be left out; unique without regard to case.")
+
+
+@strawberry.input(description="The credentials of an account.")
+class LoginInput:
+    username: str = strawberry.field(description="Without regard to case.")
+    password: str = strawberry.field(description="Taken as it is: spaces count.")
+
+
+@strawberry.input(description="A refresh token to exchange.")
+class RefreshTokenInput:
+    refresh: str = strawberry.field(description="The refresh token of the pair.")
+
+
+@strawberry.input(description="A refresh token to spend.")
+class LogoutInput:
+    refresh: str = strawberry.field(description="The refresh token of the pair.")
+
+
+@strawberry.input(description="Which seat to book.")
+class BookSeatInput:
+    show_id: strawberry.ID = strawberry.field(description="The `id` of the show.")
+    seat_number: int = strawberry.field(description="1 to the show's `totalSeats`.")
+
+
+@strawberry.input(description="Which booking to cancel.")
+class CancelBookingInput:
+    booking_id: strawberry.ID = strawberry.field(description="The `id` of the booking.")
+
+
+def _result(name: str, description: str) -> Any:
+    return strawberry.union(name, description=description)
+
+
+SignupResult = Annotated[
+    User | InvalidInput | Throttled | Refused, _result("SignupResult", "The new account, or why there is none.")
+]
+LoginResult = Annotated[
+    TokenPair | Throttled | Refused, _result("LoginResult", "The tokens, or why there are none: `no_active_account`.")
+]
+RefreshTokenResult = Annotated[
+    TokenPair | Throttled | Refused,
+    _result("RefreshTokenResult", "The new tokens, or why there are none: `token_not_valid`."),
+]
+LogoutResult = Annotated[
+    LoggedOut | Refused, _result("LogoutResult", "That it is done, or why not: `token_not_valid`.")
+]
+BookSeatResult = Annotated[
+    Booking | SeatTaken | SeatOutOfRange | Refused,
+    _result("BookSeatResult", "The booking, or why there is none: `not_found`, `show_full`, `show_started` and others."),
+]
+CancelBookingResult = Annotated[
+    Booking | Refused,
+    _result("CancelBookingResult", "The booking, or why it stays: `not_found`, `already_cancelled`, `show_started`."),
+]

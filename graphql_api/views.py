@@ -1,0 +1,97 @@
+"""The address of the graph: who is asking, one JSON object in, one JSON object out.
+
+It is not Strawberry's own view: that one takes GET, answers in plain text, and lets a body of ``null``, bad UTF-8 or
+a bad token become a 500.
+"""
+
+from typing import Any
+
+import strawberry
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+from graphql import GraphQLError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
+
+from core.authentication import BearerAuthentication
+from core.body import read_json
+from core.errors import DomainError, Invalid, Kind
+from core.rest import STATUS, headers_of
+from core.throttling import client_address
+from graphql_api.errors import as_refusal, formatted
+from graphql_api.schema import Context, schema
+
+
+@csrf_exempt  # who is asking is told by the bearer token alone; a session's cookie counts for nothing here
+def graphql(request: HttpRequest) -> HttpResponse:
+    """Answer a query or a mutation; in development, show GraphiQL to a browser."""
+    if request.method == "GET" and settings.DEBUG and "text/html" in request.headers.get("Accept", ""):
+        return render(request, "graphql_api/graphiql.html")
+    if request.method != "POST":
+        return _refused("method_not_allowed", "Send a POST.", 405, {"Allow": "POST"})
+    if request.content_type != "application/json":
+        return _refused("unsupported_media_type", "Send application/json.", 415)
+    return answer(request, schema)
+
+
+def answer(request: HttpRequest, schema: strawberry.Schema) -> HttpResponse:
+    """Execute what the body asks for.
+
+    The status is 200 where there is an answer, also if it is a refusal; 400 where the query or its variables do not
+    fit the schema; 401, 503 and 500 as in REST.
+    """
+    try:
+        authenticated = BearerAuthentication().authenticate(request)
+        query, variables, operation_name = _operation(read_json(request))
+        context = Context(account=authenticated and authenticated[0], address=client_address(request))
+        result = schema.execute_sync(
+            query, variable_values=variables, context_value=context, operation_name=operation_name
+        )
+    except DomainError as refusal:
+        return _answer_errors([GraphQLError(str(refusal), original_error=refusal)])
+    except CannotGetOperationTypeError as fault:
+        return _answer_errors([GraphQLError(fault.as_http_error_reason())])
+    except Exception as fault:
+        return _answer_errors([GraphQLError("", original_error=fault)])
+    if result.errors:
+        return _answer_errors(result.errors, data=result.data)
+    return JsonResponse({"data": result.data})
+
+
+def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:
+    """Take the body apart.
+
+    :raises Invalid: it is not an object, or a member of it is not of its type.
+    """
+    if not isinstance(body, dict):
+        raise Invalid(errors={"non_field_errors": ["Send one JSON object; batches are not taken."]})
+    query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
+    errors = {}
+    if not isinstance(query, str) or not query.strip():
+        errors["query"] = ["Send a query, as a string."]
+    if not isinstance(variables, dict | None):
+        errors["variables"] = ["Send an object."]
+    if not isinstance(name, str | None):
+        errors["operationName"] = ["Send a string."]
+    if errors:
+        raise Invalid(errors=errors)
+    return query, variables, name or None
+
+
+def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = None) -> JsonResponse:
+    told = [formatted(error) for error in errors]
+    refusals = [refusal for error in errors if (refusal := as_refusal(error))]
+    headers: dict[str, str] = {}
+    status = 400 if data is None else 200
+    if any(error["extensions"]["code"] == "internal_error" for error in told):
+        status = 500
+    for refusal in refusals:
+        if refusal.kind in (Kind.UNAUTHENTICATED, Kind.UNAVAILABLE, Kind.TOO_LARGE):
+            status, headers = STATUS[refusal.kind], headers_of(refusal)
+    return JsonResponse({"data": data, "errors": told}, status=status, headers=headers)
+
+
+def _refused(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> JsonResponse:
+    error = {"message": message, "extensions": {"code": code}}
+    return JsonResponse({"data": None, "errors": [error]}, status=status, headers=headers)
