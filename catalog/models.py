@@ -54,7 +54,13 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return self.starting(since=datetime.combine(day, time.min, UTC), until=datetime.combine(day, time.max, UTC))
 
     def starting(self, *, since: datetime | None = None, until: datetime | None = None) -> "ShowQuerySet":
-        """Keep the shows that begin at ``since`` or later and at ``until`` or earlier."""
+        """Keep the shows that begin at ``since`` or later and at ``until`` or earlier.
+
+        :raises Invalid: a time without an offset.
+        """
+        for name, instant in (("from", since), ("to", until)):
+            if instant is not None and instant.utcoffset() is None:
+                raise Invalid(errors={name: ["Give a time with an offset, as 2026-12-24T18:30:00Z."]})
         shows = self
         if since is not None:
             shows = shows.filter(date_time__gte=since)

@@ -128,6 +128,8 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
         "timeout": 5,  # seconds to wait for that lock
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
+    # Tests use a file too, not memory, so that their threads meet each other as requests do.
+    DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
 else:
     DATABASES["default"]["OPTIONS"] = {
         # A client hears "busy" or "database_unavailable" in seconds, whatever the database does.
@@ -224,7 +226,7 @@ SPECTACULAR_SETTINGS = {
 
 # --- GraphQL ----------------------------------------------------------------------------------
 
-STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True, "MAP_AUTO_ID_AS_GLOBAL_ID": True}
+STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True}
 
 # --- Browsers ---------------------------------------------------------------------------------
 
@@ -274,7 +276,7 @@ STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "whitenoise.storage.CompressedStaticFilesStorage"},
 }
-WHITENOISE_USE_FINDERS = DEBUG  # in development nothing need be collected first
+WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # in development nothing need be collected first
 
 LANGUAGE_CODE = "en-us"
 USE_I18N = False

@@ -144,8 +144,10 @@ class Page:
         more, rows = len(found) > self.size, list(found[: self.size])
         if self.backwards:
             rows.reverse()
-            return Connection(rows, order, count, more_after=self.before is not None, more_before=more)
-        return Connection(rows, order, count, more_after=more, more_before=self.after is not None)
+            before, after = more, self.before is not None
+        else:
+            before, after = self.after is not None, more
+        return Connection(rows=rows, order=order, count=count, more_before=before, more_after=after)
 
 
 def connect(rows: QuerySet[Any], order: Order, page: Page) -> Connection[Any]:
@@ -171,7 +173,7 @@ def connect_to(parent: Model, link: str, rows: QuerySet[Any], order: Order, page
         return lists
 
     def count() -> dict[Any, int]:
-        return dict(rows.order_by().values_list(link).annotate(Count("*")))
+        return dict(rows.order_by().values_list(link).annotate(total=Count("*")))
 
     found = peers.once((link, key, page), load).get(parent.pk, [])
     return page.connection(found, order, lambda: peers.once((link, key, "count"), count).get(parent.pk, 0))

@@ -38,7 +38,7 @@ def available(shows: ShowQuerySet, yes: bool | None) -> ShowQuerySet:
 
 def seats_sold(show_ids: Iterable[int]) -> dict[int, int]:
     """Count the live bookings of many shows in one statement; a show without any is left out."""
-    counts = Booking.objects.live().order_by().filter(show__in=list(show_ids)).values_list("show").annotate(Count("*"))
+    counts = Booking.objects.live().order_by().filter(show__in=list(show_ids)).values_list("show").annotate(sold=Count("*"))
     return dict(counts)
 
 

@@ -35,7 +35,7 @@ class Booking(models.Model):
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="bookings", db_index=False)
     show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="bookings", db_index=False)
-    seat_number = models.PositiveSmallIntegerField("seat", help_text="1 to the show's `total_seats`.")
+    seat_number = models.PositiveSmallIntegerField("seat", help_text="1 to the number of seats of the show.")
     status = models.CharField(
         max_length=9, choices=Status.choices, default=Status.BOOKED, help_text="`booked` holds the seat."
     )

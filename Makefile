@@ -1,0 +1,78 @@
+# `make run` and `make test` need Python 3.11 or later and nothing else; the rest is installed into .venv.
+
+PYTHON ?= python3
+HOST ?= 127.0.0.1
+PORT ?= 8000
+WORKERS ?= 2
+THREADS ?= 2
+export DEBUG ?= 1
+
+BIN := .venv/bin
+
+.PHONY: help run serve test test-sqlite test-postgres coverage check lint types schemas schemathesis clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: .venv/run.stamp  ## install, migrate, load the demo, and serve on http://127.0.0.1:8000
+	$(BIN)/python manage.py migrate --verbosity 0
+	$(BIN)/python manage.py demo
+	@echo "Swagger UI  http://$(HOST):$(PORT)/swagger/"
+	@echo "GraphiQL    http://$(HOST):$(PORT)/graphql/"
+	@echo "Admin       http://$(HOST):$(PORT)/admin/"
+	@$(MAKE) --no-print-directory serve
+
+serve: .venv/run.stamp  ## serve what is there
+	$(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) \
+		--blocking-threads $(THREADS) --log-level warning core.wsgi:application
+
+test: test-sqlite test-postgres  ## every test, on SQLite and on a real PostgreSQL
+
+test-sqlite: .venv/dev.stamp
+	DATABASE_URL= $(BIN)/pytest
+
+test-postgres: .venv/dev.stamp
+	$(BIN)/python -m tests.postgres $(BIN)/pytest
+
+coverage: .venv/dev.stamp  ## line and branch coverage over both databases, at least 95 %
+	$(BIN)/coverage erase
+	DATABASE_URL= $(BIN)/coverage run -m pytest -q
+	$(BIN)/python -m tests.postgres $(BIN)/coverage run --append -m pytest -q
+	$(BIN)/coverage report
+
+check: lint types schemas  ## lint, types, migrations, OpenAPI and SDL
+
+lint: .venv/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: .venv/dev.stamp
+	$(BIN)/mypy
+
+schemas: .venv/dev.stamp
+	$(BIN)/python manage.py makemigrations --check --dry-run
+	$(BIN)/pytest -q tests/test_house.py
+
+schemathesis: .venv/dev.stamp  ## let schemathesis look for answers that the OpenAPI document does not promise
+	$(BIN)/python -m tests.schemathesis
+
+schema-files: .venv/dev.stamp  ## write the OpenAPI document and the SDL anew
+	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file core/openapi.yaml
+	$(BIN)/python manage.py export_schema graphql_api.schema --path graphql_api/schema.graphql
+
+clean:  ## remove what was installed and built
+	rm -rf .venv staticfiles .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+.venv/python.stamp:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or later is needed; say which: make PYTHON=python3.13 …")'
+	$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/run.stamp: requirements.txt | .venv/python.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+.venv/dev.stamp: requirements.txt requirements-dev.txt | .venv/python.stamp
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
