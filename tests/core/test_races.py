@@ -1,0 +1,109 @@
+"""Races for names, tokens and tries, on PostgreSQL, through real connections; next to each, the same race unguarded."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from core import accounts, throttling
+from core.accounts import TokenPair, log_in, log_out, refresh, sign_up
+from core.errors import Invalid, Throttled, TokenNotValid
+from core.models import User
+from tests.conftest import PASSWORD
+from tests.interleaving import all_at_once, run_into, without_index
+
+pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
+
+HERE = "198.51.100.7"
+
+
+class TestSameNameSigningUp:
+    def race(self) -> None:
+        names = ["carol", "Carol", "CAROL", "cArol", "caRol", "carOl", "caroL", "CaRoL"]
+        calls = [lambda name=name: sign_up(username=name, password=PASSWORD, address=HERE) for name in names]
+        outcomes = all_at_once(calls)
+        assert sum(isinstance(outcome, User) for outcome in outcomes) == 1
+        refused = [outcome for outcome in outcomes if not isinstance(outcome, User)]
+        assert all(isinstance(outcome, Invalid) and list(outcome.errors) == ["username"] for outcome in refused)
+        assert User.objects.count() == 1
+
+    def test_has_one_winner_and_tells_the_others_why(self) -> None:
+        self.race()
+
+    def test_is_lost_without_the_index(self) -> None:
+        with without_index("username_is_unique_without_case"), pytest.raises(AssertionError, match="8 == 1"):
+            self.race()
+
+
+class TestSameTokenRefreshing:
+    def race(self, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        first, second = run_into(
+            lambda: refresh(token=token, address=HERE),
+            lambda: refresh(token=token, address=HERE),
+            module=accounts,
+            stop_after="_spend",
+            monkeypatch=monkeypatch,
+        )
+        assert isinstance(first, TokenPair)
+        assert isinstance(second, TokenNotValid)
+
+    @pytest.fixture
+    def token(self, alice: User) -> str:
+        return log_in(username="alice", password=PASSWORD, address=HERE).refresh
+
+    def test_has_one_winner(self, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.race(token, monkeypatch)
+
+    def test_is_lost_with_the_libraries_own_blacklisting(self, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(accounts, "_spend", lambda token: token.blacklist())
+        with pytest.raises(AssertionError, match="isinstance.TokenPair.*TokenNotValid"):
+            self.race(token, monkeypatch)
+
+    def test_has_one_winner_of_eight(self, token: str) -> None:
+        outcomes = all_at_once([lambda: refresh(token=token, address=HERE)] * 8)
+        assert sum(isinstance(outcome, TokenPair) for outcome in outcomes) == 1
+        assert sum(isinstance(outcome, TokenNotValid) for outcome in outcomes) == 7
+
+    def test_a_logout_spends_it_for_a_refresh_at_the_same_moment(
+        self, token: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        left, refreshed = run_into(
+            lambda: log_out(token=token),
+            lambda: refresh(token=token, address=HERE),
+            module=accounts,
+            stop_after="_spend",
+            monkeypatch=monkeypatch,
+        )
+        assert left is None
+        assert isinstance(refreshed, TokenNotValid)
+
+
+class TestTries:
+    def race(self, settings: Any) -> None:
+        settings.THROTTLES = {**settings.THROTTLES, "login": (5, 60)}
+        outcomes = all_at_once([lambda: throttling.spend_try("login", address=HERE)] * 20)
+        assert outcomes.count(None) == 5
+        assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 15
+
+    def test_are_all_counted(self, settings: Any) -> None:
+        self.race(settings)
+
+    def test_are_lost_when_they_are_read_and_then_written(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def careless(budget: str, key: str) -> None:
+            from django.db import connection
+
+            from core.models import Tries
+
+            counted = Tries.objects.filter(key=key).values_list("count", flat=True).first() or 0
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_sleep(0.1)")  # whatever else a request does
+            with suppress(Exception):
+                Tries.objects.update_or_create(key=key, defaults={"count": counted + 1, "until": 1e12})
+            if counted >= settings.THROTTLES[budget][0]:
+                raise Throttled(retry_after=1)
+
+        monkeypatch.setattr(throttling, "_spend", careless)
+        with pytest.raises(AssertionError, match="20 == 5"):
+            self.race(settings)

@@ -1,0 +1,116 @@
+"""Races made to happen: one call is stopped where it hurts, and another runs into it, on a connection of its own."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from django.db import connection, connections
+
+Call = Callable[[], Any]
+PATIENCE = 20  # seconds until a test that hangs fails
+
+
+class Racer(threading.Thread):
+    """A call in a thread; its outcome is what it returned or the exception that it raised."""
+
+    def __init__(self, call: Call) -> None:
+        super().__init__(daemon=True)
+        self.call = call
+        self.outcome: Any = None
+        self.start()
+
+    def run(self) -> None:
+        try:
+            self.outcome = self.call()
+        except Exception as raised:
+            self.outcome = raised
+        finally:
+            connections.close_all()
+
+    def finish(self) -> Any:
+        self.join(PATIENCE)
+        assert not self.is_alive(), "the call hangs"
+        return self.outcome
+
+
+def all_at_once(calls: list[Call]) -> list[Any]:
+    """Start the calls together, and give their outcomes in the same order."""
+    barrier = threading.Barrier(len(calls))
+
+    def started(call: Call) -> Call:
+        def run() -> Any:
+            connection.ensure_connection()
+            barrier.wait(PATIENCE)
+            return call()
+
+        return run
+
+    racers = [Racer(started(call)) for call in calls]
+    return [racer.finish() for racer in racers]
+
+
+def run_into(
+    first: Call, second: Call, *, module: Any, stop_after: str, monkeypatch: pytest.MonkeyPatch, abort: bool = False
+) -> tuple[Any, Any]:
+    """Stop ``first`` in its transaction, after it called ``module.stop_after``; let ``second`` come as far as it can.
+
+    ``second`` comes until it waits for a lock or is done; then ``first`` goes on, or fails if ``abort`` is set.
+    """
+    stopped, go_on = threading.Event(), threading.Event()
+    original = getattr(module, stop_after)
+
+    def stopping(*args: Any, **kwargs: Any) -> Any:
+        result = original(*args, **kwargs)
+        if threading.current_thread() is leader:
+            stopped.set()
+            assert go_on.wait(PATIENCE)
+            if abort:
+                raise RuntimeError("aborted by the test")
+        return result
+
+    monkeypatch.setattr(module, stop_after, stopping)
+    leader: Racer
+    started = threading.Event()
+
+    def led() -> Any:
+        started.wait(PATIENCE)
+        return first()
+
+    leader = Racer(led)
+    started.set()
+    assert stopped.wait(PATIENCE), f"{stop_after} was not called: {leader.outcome!r}"
+    follower = Racer(second)
+    _wait_until_blocked_or_done(follower)
+    go_on.set()
+    return leader.finish(), follower.finish()
+
+
+def _wait_until_blocked_or_done(racer: Racer) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while racer.is_alive() and time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.005)
+
+
+@contextmanager
+def without_index(name: str) -> Iterator[None]:
+    """Take an index away for the block."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT indexdef FROM pg_indexes WHERE indexname = %s", [name])
+        (definition,) = cursor.fetchone()
+        cursor.execute(f"DROP INDEX {name}")
+        try:
+            yield
+        finally:
+            # What was wrong without it must not be there when it comes back.
+            for table in ("reservations_booking", "core_user"):
+                cursor.execute(f"TRUNCATE {table} CASCADE")
+            cursor.execute(definition)

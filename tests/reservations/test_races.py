@@ -1,0 +1,289 @@
+"""Races for seats, on PostgreSQL, through real connections; next to each, the same race with its guard taken away."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from catalog.models import Movie, Show
+from catalog.programme import Protected, delete_movie
+from core.errors import NotFound
+from core.models import User
+from reservations import booking as domain
+from reservations import scheduling
+from reservations.booking import (
+    AlreadyCancelled,
+    SeatOutOfRange,
+    SeatTaken,
+    ShowFull,
+    book_seat,
+    cancel_booking,
+)
+from reservations.models import Booking
+from reservations.scheduling import SeatsInUse, change_show, delete_show
+from tests.conftest import make_show, make_user
+from tests.interleaving import all_at_once, run_into, without_index
+
+pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
+
+CROWD = 8
+
+
+@contextmanager
+def without_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Book without the table's guard: the index, and the statement's reliance on it."""
+    start, end = domain._BOOK.index("ON CONFLICT"), domain._BOOK.index("RETURNING")
+    with without_index("seat_has_one_live_booking"), monkeypatch.context() as patch:
+        patch.setattr(domain, "_BOOK", domain._BOOK[:start] + domain._BOOK[end:])
+        yield
+
+
+@contextmanager
+def without_the_shared_lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Book without locking the show."""
+    original = domain._execute
+
+    def unlocked(statement: str, lock_show: str, **values: int) -> int | None:
+        # The lock's clause comes behind the query of the show; a comment swallows it.
+        return original(statement.replace("{lock_show}", "{lock_show}\n"), f"{lock_show} --", **values)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(domain, "_execute", unlocked)
+        yield
+
+
+class TestSameSeat:
+    def race(self, show: Show) -> None:
+        crowd = [make_user(f"user{number}") for number in range(CROWD)]
+        outcomes = all_at_once([lambda user=user: book_seat(user=user, show_id=show.pk, seat_number=3) for user in crowd])
+        winners = [outcome for outcome in outcomes if isinstance(outcome, Booking)]
+        assert len(winners) == 1
+        assert all(isinstance(outcome, SeatTaken) for outcome in outcomes if outcome not in winners)
+        assert Booking.objects.live().get() == winners[0]
+
+    def test_has_one_winner(self, show: Show) -> None:
+        self.race(show)
+
+    def test_is_lost_without_the_index(self, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+        with without_the_index(monkeypatch), pytest.raises(AssertionError, match="8 == 1"):
+            self.race(show)
+
+
+class TestLastSeat:
+    def race(self, movie: Movie, alice: User) -> None:
+        show = make_show(movie, seats=2)
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
+        crowd = [make_user(f"user{number}") for number in range(CROWD)]
+        outcomes = all_at_once([lambda user=user: book_seat(user=user, show_id=show.pk, seat_number=2) for user in crowd])
+        assert sum(isinstance(outcome, Booking) for outcome in outcomes) == 1
+        # Who comes while the winner's booking is on its way finds the seat taken; who comes after it, the show full.
+        assert sum(isinstance(outcome, SeatTaken | ShowFull) for outcome in outcomes) == CROWD - 1
+        assert Booking.objects.live().count() == 2
+
+    def test_is_sold_once(self, movie: Movie, alice: User) -> None:
+        self.race(movie, alice)
+
+    def test_is_sold_many_times_without_the_index(
+        self, movie: Movie, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with without_the_index(monkeypatch), pytest.raises(AssertionError, match="8 == 1"):
+            self.race(movie, alice)
+
+
+def test_a_crowd_fills_a_show_and_never_overfills_it(movie: Movie) -> None:
+    show = make_show(movie, seats=6)
+    crowd = [make_user(f"user{number}") for number in range(4)]
+    calls = [
+        lambda user=user, seat=seat: book_seat(user=user, show_id=show.pk, seat_number=seat)
+        for seat in range(1, 7)
+        for user in crowd
+    ]
+    outcomes = all_at_once(calls)
+    assert sum(isinstance(outcome, Booking) for outcome in outcomes) == 6
+    assert all(isinstance(outcome, Booking | SeatTaken | ShowFull) for outcome in outcomes)
+    assert sorted(Booking.objects.live().values_list("seat_number", flat=True)) == [1, 2, 3, 4, 5, 6]
+
+
+class TestCancelAgainstBook:
+    """Bob wants Alice's seat while her cancelling is on its way, which comes to nothing."""
+
+    def race(self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch, *, abort: bool) -> Any:
+        booking = book_seat(user=alice, show_id=show.pk, seat_number=3)
+        _, bobs = run_into(
+            lambda: cancel_booking(user=alice, booking_id=booking.pk),
+            lambda: book_seat(user=bob, show_id=show.pk, seat_number=3),
+            module=domain,
+            stop_after="in_full",
+            monkeypatch=monkeypatch,
+            abort=abort,
+        )
+        assert Booking.objects.live().count() == 1
+        return bobs
+
+    def test_gives_the_seat_to_the_next_when_it_is_free(
+        self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bobs = self.race(show, alice, bob, monkeypatch, abort=False)
+        assert isinstance(bobs, Booking)
+        assert Booking.objects.live().get().user == bob
+
+    def test_leaves_the_seat_where_it_is_when_the_cancelling_fails(
+        self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        bobs = self.race(show, alice, bob, monkeypatch, abort=True)
+        assert isinstance(bobs, SeatTaken)
+        assert Booking.objects.live().get().user == alice
+
+    def test_is_lost_without_the_index(
+        self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with without_the_index(monkeypatch), pytest.raises(AssertionError, match="2 == 1"):
+            self.race(show, alice, bob, monkeypatch, abort=True)
+
+
+class TestDoubleCancel:
+    def race(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        booking = book_seat(user=alice, show_id=show.pk, seat_number=3)
+        first, second = run_into(
+            lambda: cancel_booking(user=alice, booking_id=booking.pk),
+            lambda: cancel_booking(user=alice, booking_id=booking.pk),
+            module=domain,
+            stop_after="in_full",
+            monkeypatch=monkeypatch,
+        )
+        assert isinstance(first, Booking)
+        assert isinstance(second, AlreadyCancelled)
+        assert Booking.objects.get().cancelled_at == first.cancelled_at
+
+    def test_is_cancelled_once(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.race(show, alice, monkeypatch)
+
+    def test_is_cancelled_twice_without_the_look_at_its_status(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(domain, "_CANCEL", domain._CANCEL.replace("status = 'booked' AND ", ""))
+        with pytest.raises(AssertionError, match="isinstance.<Booking.*AlreadyCancelled"):
+            self.race(show, alice, monkeypatch)
+
+
+class TestBookAgainstShrink:
+    """Alice books seat 5 of 5 while staff shrink the show to 3."""
+
+    def book_first(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        booked, shrunk = run_into(
+            lambda: book_seat(user=alice, show_id=show.pk, seat_number=5),
+            lambda: change_show(show_id=show.pk, total_seats=3),
+            module=domain,
+            stop_after="in_full",
+            monkeypatch=monkeypatch,
+        )
+        assert isinstance(booked, Booking)
+        assert isinstance(shrunk, SeatsInUse)
+        assert Show.objects.get().total_seats == 5
+
+    def shrink_first(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        shrunk, booked = run_into(
+            lambda: change_show(show_id=show.pk, total_seats=3),
+            lambda: book_seat(user=alice, show_id=show.pk, seat_number=5),
+            module=scheduling,
+            stop_after="lock_show",
+            monkeypatch=monkeypatch,
+        )
+        assert shrunk is None
+        assert isinstance(booked, SeatOutOfRange)
+        assert not Booking.objects.exists()
+
+    def test_keeps_the_show_when_the_booking_was_first(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.book_first(show, alice, monkeypatch)
+
+    def test_refuses_the_booking_when_the_show_was_shrunk_first(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.shrink_first(show, alice, monkeypatch)
+
+    @pytest.mark.parametrize("order", ["book_first", "shrink_first"])
+    def test_is_lost_without_the_shared_lock(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch, order: str
+    ) -> None:
+        with without_the_shared_lock(monkeypatch), pytest.raises(AssertionError):
+            getattr(self, order)(show, alice, monkeypatch)
+        assert Booking.objects.live().get().seat_number > Show.objects.get().total_seats
+
+
+class TestBookAgainstDelete:
+    def book_first(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        booked, deleted = run_into(
+            lambda: book_seat(user=alice, show_id=show.pk, seat_number=5),
+            lambda: delete_show(show_id=show.pk),
+            module=domain,
+            stop_after="in_full",
+            monkeypatch=monkeypatch,
+        )
+        assert isinstance(booked, Booking)
+        assert isinstance(deleted, Protected)
+        assert Booking.objects.live().get() == booked
+
+    def delete_first(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        deleted, booked = run_into(
+            lambda: delete_show(show_id=show.pk),
+            lambda: book_seat(user=alice, show_id=show.pk, seat_number=5),
+            module=scheduling,
+            stop_after="lock_show",
+            monkeypatch=monkeypatch,
+        )
+        assert deleted is None
+        assert isinstance(booked, NotFound)
+
+    def test_keeps_the_show_when_the_booking_was_first(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.book_first(show, alice, monkeypatch)
+
+    def test_knows_no_show_when_it_was_deleted_first(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        self.delete_first(show, alice, monkeypatch)
+
+    @pytest.mark.parametrize("order", ["book_first", "delete_first"])
+    def test_is_lost_without_the_shared_lock(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch, order: str
+    ) -> None:
+        with without_the_shared_lock(monkeypatch), pytest.raises(AssertionError, match="TokenNotValid"):
+            getattr(self, order)(show, alice, monkeypatch)
+
+    def test_a_film_is_kept_too_when_a_booking_of_its_show_was_first(
+        self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        booked, deleted = run_into(
+            lambda: book_seat(user=alice, show_id=show.pk, seat_number=5),
+            lambda: delete_movie(movie_id=show.movie_id),
+            module=domain,
+            stop_after="in_full",
+            monkeypatch=monkeypatch,
+        )
+        assert isinstance(booked, Booking)
+        assert isinstance(deleted, Protected)
+
+
+def test_seats_of_one_show_do_not_wait_for_each_other(
+    show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob's booking is done while Alice's is still in its transaction: had it waited, it would not be first."""
+    finished: list[str] = []
+
+    def book(user: User, seat: int) -> Any:
+        booking = book_seat(user=user, show_id=show.pk, seat_number=seat)
+        finished.append(user.username)
+        return booking
+
+    run_into(
+        lambda: book(alice, 1),
+        lambda: book(bob, 2),
+        module=domain,
+        stop_after="in_full",
+        monkeypatch=monkeypatch,
+    )
+    assert finished == ["bob", "alice"]
