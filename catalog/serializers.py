@@ -1,15 +1,18 @@
-"""The shapes of films in REST."""
+"""The shapes of movies in REST."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from rest_framework import serializers
 
 from catalog.models import LONGEST_MOVIE, Movie
-from core.rest import PageQuery, StrictIntegerField, TextField
+from core.fields import StrictIntegerField, TextField
+from core.rest import PageQuery
 
 
 class MovieSerializer(serializers.ModelSerializer[Movie]):
-    """A film."""
+    """A movie."""
+
+    example: ClassVar[dict[str, Any]] = {"id": 7, "title": "The Third Man", "duration_minutes": 104}
 
     title = TextField(trim_whitespace=True, max_length=255, help_text="1 to 255 characters.")
     duration_minutes = StrictIntegerField(
@@ -28,11 +31,10 @@ class MovieQuery(PageQuery):
         required=False,
         allow_blank=True,
         max_length=255,
-        help_text="Films whose title contains this, without regard to case.",
+        help_text="Movies whose title contains this, without regard to case.",
     )
     ordering = serializers.ChoiceField(
         choices=["title", "-title", "duration_minutes", "-duration_minutes", "id", "-id"],
         default="title",
-        help_text="`-` is descending. Films that are equal in it follow by `id`.",
+        help_text="`-` is descending. Movies that are equal in it follow by `id`.",
     )
-

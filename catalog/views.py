@@ -1,4 +1,4 @@
-"""Films over REST."""
+"""Movies over REST."""
 
 from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
@@ -25,20 +25,28 @@ class MoviesView(View):
     permission_classes = [StaffWrites]
 
     @describe(
-        "List films",
+        "listMovies",
+        "List the movies",
         answer=MovieSerializer(many=True),
         parameters=[MovieQuery],
         paged=True,
-        auth=[{}],
-        tags=["films"],
+        tags=["movies"],
     )
     def get(self, request: Request) -> Response:
-        """A plain array, whole up to 1,000 films."""
+        """A plain array, whole up to 1,000 movies."""
         query = read_query(MovieQuery, request)
         movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
         return answer_page(request, movies, MovieSerializer, limit=query["limit"], offset=query["offset"])
 
-    @describe("Add a film", request=MovieSerializer, answer=MovieSerializer, status=201, staff=True, tags=["films"])
+    @describe(
+        "addMovie",
+        "Add a movie",
+        request=MovieSerializer,
+        answer=MovieSerializer,
+        status=201,
+        staff=True,
+        tags=["movies"],
+    )
     def post(self, request: Request) -> Response:
         """Staff only."""
         movie = programme.add_movie(**read(MovieSerializer, request))
@@ -48,25 +56,31 @@ class MoviesView(View):
 class MovieView(View):
     permission_classes = [StaffWrites]
 
-    @describe("Show a film", answer=MovieSerializer, auth=[{}], tags=["films"])
+    @describe("getMovie", "Get a movie", answer=MovieSerializer, tags=["movies"])
     def get(self, request: Request, movie_id: int) -> Response:
-        """One film."""
+        """Its shows are at `/movies/{movie_id}/shows/`."""
         movie = Movie.objects.filter(pk=movie_id).first()
         if movie is None:
             raise NotFound
         return Response(MovieSerializer(movie).data)
 
-    @describe("Replace a film", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["films"])
+    @describe(
+        "replaceMovie", "Replace a movie", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["movies"]
+    )
     def put(self, request: Request, movie_id: int) -> Response:
         """Staff only. All fields."""
         return self._change(request, movie_id, partial=False)
 
-    @describe("Change a film", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["films"])
+    @describe(
+        "changeMovie", "Change a movie", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["movies"]
+    )
     def patch(self, request: Request, movie_id: int) -> Response:
         """Staff only. The fields that are sent."""
         return self._change(request, movie_id, partial=True)
 
-    @describe("Delete a film", answer=None, status=204, refuses=[Protected], staff=True, tags=["films"])
+    @describe(
+        "deleteMovie", "Delete a movie", answer=None, status=204, refuses=[Protected], staff=True, tags=["movies"]
+    )
     def delete(self, request: Request, movie_id: int) -> Response:
         """Staff only. Its shows go with it; if one of them has ever had a booking, nothing goes."""
         programme.delete_movie(movie_id=movie_id)

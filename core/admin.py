@@ -30,9 +30,7 @@ class NoDeadEnds(admin.ModelAdmin):
             return view(request, *args, **kwargs)
         except (ProtectedError, IntegrityError):
             # Somebody was faster than the form's own checks: a booking came, or the same name was taken.
-            self.message_user(
-                request, "Not saved: something changed at the same moment. Look again.", messages.ERROR
-            )
+            self.message_user(request, "Not saved: something changed at the same moment. Look again.", messages.ERROR)
             return HttpResponseRedirect(request.get_full_path())
 
 

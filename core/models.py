@@ -23,7 +23,7 @@ class UserManager(DjangoUserManager["User"]):
 class User(AbstractUser):
     """An account; ``username`` and a given ``email`` are unique without regard to case."""
 
-    username_validator = ASCIIUsernameValidator()
+    username_validator = ASCIIUsernameValidator()  # type: ignore[assignment]
 
     username = models.CharField(
         "username",
@@ -66,3 +66,6 @@ class Tries(models.Model):
 
     class Meta:
         verbose_name_plural = "tries"
+
+    def __str__(self) -> str:
+        return f"{self.count} x {self.key}"

@@ -1,36 +1,50 @@
-"""How the OpenAPI document is made: which addresses it shows, and the errors that every operation shares."""
+"""How the OpenAPI document is made. A view tells with ``describe`` what is its own; what it shares with others of
+its kind is added here, with examples made by the code that answers."""
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema, inline_serializer
-from rest_framework import serializers
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from rest_framework import exceptions
 
 from core.body import MalformedJSON, PayloadTooLarge
 from core.errors import Busy, DatabaseUnavailable, DomainError, Invalid, NotAuthenticated, NotFound, TokenNotValid
-from core.rest import STATUS
+from core.rest import INTERNAL_ERROR, explain
 
-_ERROR = inline_serializer(
-    "Error",
-    {
-        "code": serializers.CharField(help_text="For programs; stays as it is."),
-        "detail": serializers.CharField(help_text="For people; may change."),
+HEADERS: dict[str, dict[str, Any]] = {
+    "X-Request-ID": {
+        "description": "The request's name in the server's log; the client's own, if it sent a usable one.",
+        "required": True,
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
     },
-)
+    "X-Total-Count": {
+        "description": "Rows on all pages together.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "Link": {
+        "description": 'The neighbouring pages, `rel="next"` and `rel="prev"`, where there are any.',
+        "schema": {"type": "string"},
+        "example": '</movies/?limit=20&offset=40>; rel="next", </movies/?limit=20&offset=0>; rel="prev"',
+    },
+    "WWW-Authenticate": {
+        "description": "How to authenticate, and what was wrong.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": 'Bearer realm="api", error="token_not_valid"',
+    },
+    "Retry-After": {
+        "description": "Seconds to wait before the next try.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    },
+}
 
-PAGE_HEADERS = [
-    OpenApiParameter(
-        "X-Total-Count", int, OpenApiParameter.HEADER, response=[200], description="Rows on all pages together."
-    ),
-    OpenApiParameter(
-        "Link",
-        str,
-        OpenApiParameter.HEADER,
-        response=[200],
-        description='The neighbouring pages, `rel="next"` and `rel="prev"`, where there are any.',
-    ),
-]
+_NOTE = "x-describe"  # carries what a view told to add_what_is_shared, and is gone from the document
 
 
 class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
@@ -47,81 +61,162 @@ class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-c
             "description": "The `access` token that `POST /login` answers.",
         }
 
+    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
+        """Ask the view's own permissions whether they let in nobody in particular; then the token may be left out."""
+        view = auto_schema.view
+        open_to_all = all(permission.has_permission(view.request, view) for permission in view.get_permissions())
+        return [{}, {self.name: []}] if open_to_all else [{self.name: []}]
+
 
 def describe(
+    name: str,
     summary: str,
     *,
     answer: Any,
     status: int = 200,
+    media_type: str | None = None,
+    example: Any = None,
+    leads_to: Mapping[str, Mapping[str, str]] | None = None,
     refuses: Iterable[type[DomainError]] = (),
-    paged: bool = False,
     staff: bool = False,
+    paged: bool = False,
+    database: bool = True,
     **options: Any,
 ) -> Any:
-    """Document an operation: its answer, and its refusals with an example each, made by the refusals' own classes."""
-    responses: dict[int, Any] = {status: answer}
-    for code, group in _by_status(refuses).items():
-        responses[code] = OpenApiResponse(_ERROR, description=_words(group), examples=[_example(kind) for kind in group])
-    if staff:
-        words = "`permission_denied`: The account is not staff."
-        example = {"code": "permission_denied", "detail": "You do not have permission to perform this action."}
-        responses[403] = OpenApiResponse(
-            _ERROR, description=words, examples=[OpenApiExample("permission_denied", value=example)]
-        )
-    parameters = [*options.pop("parameters", []), *(PAGE_HEADERS if paged else [])]
-    return extend_schema(summary=summary, responses=responses, parameters=parameters, **options)
+    """Document an operation under the name that clients generated from the document call it by.
+
+    ``leads_to`` names operations, and what of the answer they are sent; ``refuses`` is what it alone refuses,
+    ``staff`` that others are refused, ``paged`` that it answers with ``answer_page``, ``database`` that it asks the
+    database. The examples are those of the serializers.
+    """
+    sample = example or getattr(getattr(answer, "child", answer), "example", None)
+    examples = [OpenApiExample(name, value=sample, response_only=True, status_codes=[str(status)])] if sample else []
+    if sent := getattr(options.get("request"), "example", None):
+        fields = options["request"]().fields
+        value = {field: given for field, given in sent.items() if not fields[field].read_only}
+        examples.append(OpenApiExample(name, value=value, request_only=True))
+    return extend_schema(
+        operation_id=name,
+        summary=summary,
+        responses={
+            (status, media_type) if media_type else status: OpenApiResponse(
+                answer, description=HTTPStatus(status).phrase
+            )
+        },
+        examples=examples,
+        extensions={
+            _NOTE: {"leads_to": leads_to or {}, "refuses": refuses, "staff": staff, "paged": paged, "database": database}
+        },
+        **options,
+    )
 
 
-def add_common_errors(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to each operation the errors that it shares with all of its kind (a drf-spectacular hook)."""
-    result["components"]["schemas"]["Error"]["additionalProperties"] = True
+def add_what_is_shared(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add to each operation the refusals and the headers that it shares with its kind (a drf-spectacular hook)."""
+    responses: dict[str, Any] = {}
     for path, operations in result["paths"].items():
         for operation in operations.values():
-            kinds: list[type[DomainError]] = [Busy, DatabaseUnavailable]
-            if "{" in path:
-                kinds.append(NotFound)
-            if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-                kinds.append(Invalid)
-            if "requestBody" in operation:
-                kinds += [Invalid, MalformedJSON, PayloadTooLarge]
-                _add(operation, 415, "unsupported_media_type", "The body is not `application/json`.")
-            if "bearer" in str(operation.get("security", "")):
-                kinds += [NotAuthenticated, TokenNotValid]
-            for status, group in _by_status(kinds).items():
-                for kind in group:
-                    _add(operation, status, kind.code, _first_line(kind), {**kind.example})
-            _add(operation, 406, "not_acceptable", "JSON is not among what the client accepts.")
-            _add(operation, 500, "internal_error", "A fault of the server; nothing else is told.")
-            operation["responses"] = dict(sorted(operation["responses"].items()))
+            note = operation.pop(_NOTE)
+            (answer,) = operation["responses"].values()
+            answer["headers"] = _headers("X-Request-ID", *(("X-Total-Count", "Link") if note["paged"] else ()))
+            if note["leads_to"]:
+                answer["links"] = {
+                    name: {"operationId": name, "requestBody": body} for name, body in note["leads_to"].items()
+                }
+            for status, group in sorted(_by_status(_refusals(path, operation, note)).items()):
+                name = "Or".join(body["code"].title().replace("_", "") for body, _, _ in group)
+                responses[name] = _response(group)
+                operation["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
+    result["components"]["responses"] = dict(sorted(responses.items()))
+    result["components"]["headers"] = HEADERS
+    result["components"]["schemas"] |= _errors(responses.values())
     return result
 
 
-def _add(operation: dict[str, Any], status: int, code: str, words: str, facts: dict[str, Any] | None = None) -> None:
-    response = operation["responses"].setdefault(
-        str(status),
-        {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}, "description": ""},
-    )
-    examples = response["content"]["application/json"].setdefault("examples", {})
-    if not any(example["value"]["code"] == code for example in examples.values()):
-        examples[code] = {"value": {"code": code, "detail": words, **(facts or {})}}
-        response["description"] = f"{response['description']} `{code}`: {words}".strip()
+def name_partial_changes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Call what PATCH takes ``MovieChanges``, not ``PatchedMovieRequest`` (a drf-spectacular hook)."""
+    text = re.sub(r"\bPatched(\w+)Request\b", r"\1Changes", json.dumps(result, default=str))
+    return dict(json.loads(text))
 
 
-def _by_status(kinds: Iterable[type[DomainError]]) -> dict[int, list[type[DomainError]]]:
-    groups: dict[int, list[type[DomainError]]] = {}
-    for kind in kinds:
-        groups.setdefault(int(STATUS[kind.kind]), []).append(kind)
+def _refusals(path: str, operation: dict[str, Any], note: dict[str, Any]) -> Iterator[Exception]:
+    """Give an instance of each refusal that the operation can answer."""
+    security = operation["security"]
+    kinds: list[type[DomainError]] = []
+    if "requestBody" in operation:
+        kinds += [Invalid, MalformedJSON, PayloadTooLarge]
+        yield exceptions.UnsupportedMediaType("text/plain")
+    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
+        kinds += [Invalid]
+    if security != [{}]:
+        kinds += [TokenNotValid] if {} in security else [NotAuthenticated, TokenNotValid]
+    if note["staff"]:
+        yield exceptions.PermissionDenied()
+    if "{" in path:
+        kinds += [NotFound]
+    if note["database"]:
+        kinds += [Busy, DatabaseUnavailable]
+    for kind in dict.fromkeys([*kinds, *note["refuses"]]):
+        yield kind(**kind.example)
+    yield exceptions.NotAcceptable()
+
+
+def _by_status(refusals: Iterable[Exception]) -> dict[int, list[tuple[dict[str, Any], str, dict[str, str]]]]:
+    """Give body, meaning and headers of each refusal, and of the fault that nothing excludes."""
+    groups = {500: [(INTERNAL_ERROR, "A fault of the server; nothing else is told.", dict[str, str]())]}
+    for refusal in refusals:
+        status, body, headers = explain(refusal)
+        words = (type(refusal).__doc__ or body["detail"]).strip().splitlines()[0].replace("``", "`")
+        groups.setdefault(status, []).append((body, words, headers))
     return groups
 
 
-def _example(kind: type[DomainError]) -> OpenApiExample:
-    refusal = kind(**kind.example)
-    return OpenApiExample(kind.code, value={"code": kind.code, "detail": str(refusal), **refusal.facts})
+def _response(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
+    return {
+        "description": "\n".join(f"- `{body['code']}`: {words}" for body, words, _ in group),
+        "headers": _headers("X-Request-ID", *(header for _, _, headers in group for header in headers)),
+        "content": {
+            "application/json": {
+                "schema": {"$ref": "#/components/schemas/Error"},
+                "examples": {body["code"]: {"value": body} for body, _, _ in group},
+            }
+        },
+    }
 
 
-def _words(kinds: Iterable[type[DomainError]]) -> str:
-    return " ".join(f"`{kind.code}`: {_first_line(kind)}" for kind in kinds)
+def _headers(*names: str) -> dict[str, Any]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def _first_line(kind: type[DomainError]) -> str:
-    return (kind.__doc__ or "").strip().splitlines()[0]
+def _errors(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Make the schema of an error from the examples: every code, and every fact with the codes that it comes with."""
+    codes = {"method_not_allowed"}  # not the answer of any operation, but of an address
+    facts: dict[str, dict[str, Any]] = {}
+    types = {
+        int: {"type": "integer"},
+        str: {"type": "string"},
+        dict: {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
+    }
+    for response in responses:
+        for code, example in response["content"]["application/json"]["examples"].items():
+            codes.add(code)
+            for fact in example["value"].keys() - INTERNAL_ERROR.keys():
+                facts.setdefault(fact, {})[code] = types[type(example["value"][fact])]
+    known = {
+        fact: {**next(iter(of.values())), "description": f"With `{'`, `'.join(sorted(of))}`."}
+        for fact, of in sorted(facts.items())
+    }
+    return {
+        "Error": {
+            "type": "object",
+            "description": "What every refusal and every fault is told as, with the facts of its kind.",
+            "properties": {
+                "code": {"allOf": [{"$ref": "#/components/schemas/ErrorCode"}], "description": "For programs; stays."},
+                "detail": {"type": "string", "description": "For people; may change."},
+                **known,
+            },
+            "required": ["code", "detail"],
+            "additionalProperties": True,
+        },
+        "ErrorCode": {"type": "string", "enum": sorted(codes)},
+    }

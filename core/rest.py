@@ -1,8 +1,6 @@
 """How REST speaks: errors, strict JSON, pages. The one place where a refusal's kind becomes a status."""
 
 import logging
-import re
-from datetime import UTC, date, datetime, time
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +16,7 @@ from core.authentication import CHALLENGE
 from core.body import read_json
 from core.database import refusal_of
 from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
+from core.fields import DigitsField
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,11 @@ _TRANSPORT_CODES = {
     exceptions.UnsupportedMediaType: "unsupported_media_type",
 }
 
+# A fault of ours; nothing else is told.
+INTERNAL_ERROR = {"code": "internal_error", "detail": "Something went wrong on our side."}
+
 LARGEST_PAGE = 1000
+LARGEST_OFFSET = 999_999_999
 
 
 class StrictJSONParser(BaseParser):
@@ -57,9 +60,11 @@ class View(APIView):
     """A REST view; it tells an unknown method before it asks who is there."""
 
     parser_classes = [StrictJSONParser]
+    # Browsers ask with OPTIONS before they cross origins, and are answered before any view; nobody else needs it.
+    http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if not hasattr(self, str(request.method).lower()):
+        if request.method not in self.allowed_methods:
             raise exceptions.MethodNotAllowed(str(request.method))
         super().initial(request, *args, **kwargs)
 
@@ -67,14 +72,13 @@ class View(APIView):
 # --- Errors -----------------------------------------------------------------------------------
 
 
-def answer_exception(fault: Exception, context: dict[str, Any] | None = None) -> Response:
-    """Answer any exception in the one shape ``{code, detail, …}``; a fault of ours tells nothing of itself."""
-    status, body, headers = explain(fault)
-    return Response(body, status=status, headers=headers)
+def answer_exception(fault: Exception, context: dict[str, Any] | None = None) -> JsonResponse:
+    """Answer an exception of a view: as JSON, whatever it is that the view answers otherwise."""
+    return answer_exception_outside_views(fault)
 
 
 def answer_exception_outside_views(fault: Exception) -> JsonResponse:
-    """Give the same answer where the framework's views are not involved."""
+    """Answer any exception in the one shape ``{code, detail, …}``; a fault of ours tells nothing of itself."""
     status, body, headers = explain(fault)
     return JsonResponse(body, status=status, headers=headers)
 
@@ -89,7 +93,7 @@ def explain(fault: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
         if isinstance(fault, kind):
             return fault.status_code, {"code": code, "detail": str(fault.detail)}, {}
     log.error("internal_error", exc_info=fault)
-    return 500, {"code": "internal_error", "detail": "Something went wrong on our side."}, {}
+    return 500, INTERNAL_ERROR, {}
 
 
 def as_refusal(fault: Exception) -> DomainError | None:
@@ -125,86 +129,9 @@ def _flat(detail: Any) -> dict[str, list[str]]:
 # --- Input ------------------------------------------------------------------------------------
 
 
-class StrictIntegerField(serializers.IntegerField):
-    """A JSON integer; text, fractions, booleans and null are refused, not converted."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return data
-
-
-class TextField(serializers.CharField):
-    """A JSON string, taken as it is; a number is refused, not converted."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**{"trim_whitespace": False, **options})
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return str(super().to_internal_value(data))
-
-
-class DigitsField(serializers.IntegerField):
-    """An integer of a query string: ASCII digits, nothing else."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if not re.fullmatch("[0-9]{1,9}", data):
-            self.fail("invalid")
-        return int(data)
-
-
-class TrueFalseField(serializers.BooleanField):
-    """``true`` or ``false`` in a query string."""
-
-    def to_internal_value(self, data: Any) -> bool:
-        if data not in ("true", "false"):
-            self.fail("invalid", input=data)
-        return bool(data == "true")
-
-
-class DateField(serializers.DateField):
-    """A day, as 2026-12-24."""
-
-    default_error_messages = {"invalid": "Give a date as 2026-12-24."}
-
-    def to_internal_value(self, value: Any) -> date:
-        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-            self.fail("invalid")
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail("invalid")
-
-
-class InstantField(serializers.DateTimeField):
-    """An ISO 8601 date and time with an offset, told in UTC.
-
-    Where ``day_means`` gives a time of day, a date alone is taken too, for that time of it in UTC.
-    """
-
-    default_error_messages = {
-        "invalid": "Give an ISO 8601 date and time with an offset, as 2026-12-24T18:30:00Z.",
-    }
-
-    def __init__(self, *, day_means: time | None = None, **options: Any) -> None:
-        self.day_means = day_means
-        super().__init__(**options)
-
-    def to_internal_value(self, value: Any) -> datetime:
-        try:
-            if self.day_means is not None and re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-                return datetime.combine(date.fromisoformat(value), self.day_means, UTC)
-            instant = datetime.fromisoformat(value)
-            if instant.tzinfo is None:
-                self.fail("invalid")
-            return instant.astimezone(UTC)
-        except (TypeError, ValueError, OverflowError):
-            self.fail("invalid")
-
-
-def read(serializer: type[serializers.BaseSerializer[Any]], request: Request, *, partial: bool = False) -> dict[str, Any]:
+def read(
+    serializer: type[serializers.BaseSerializer[Any]], request: Request, *, partial: bool = False
+) -> dict[str, Any]:
     """Check the shape of a request's body, and give its values.
 
     :raises rest_framework.exceptions.ValidationError: a field can't be read; it is named.
@@ -237,7 +164,9 @@ class PageQuery(serializers.Serializer[Any]):
     limit = DigitsField(
         min_value=1, max_value=LARGEST_PAGE, default=LARGEST_PAGE, help_text=f"Rows a page, 1 to {LARGEST_PAGE}."
     )
-    offset = DigitsField(min_value=0, default=0, help_text="Rows to leave out before the first.")
+    offset = DigitsField(
+        min_value=0, max_value=LARGEST_OFFSET, default=0, help_text="Rows to leave out before the first."
+    )
 
 
 def answer_page(

@@ -16,6 +16,13 @@ def _list(name: str) -> list[str]:
     return [entry.strip() for entry in os.environ.get(name, "").split(",") if entry.strip()]
 
 
+def _count(name: str) -> int:
+    value = os.environ.get(name) or "0"
+    if not re.fullmatch("[0-9]{1,2}", value):
+        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
+    return int(value)
+
+
 def _rate(name: str, default: str) -> tuple[int, int]:
     """Read ``60/min`` as (tries, seconds)."""
     value = os.environ.get(name) or default
@@ -111,25 +118,22 @@ TEMPLATES = [
 
 # --- Database ---------------------------------------------------------------------------------
 
-_CONNECTION_LIFETIME = None  # seconds; None keeps a connection as long as it is healthy
+DATABASE_URL = os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}"
+if not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite:///")):
+    raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite:///.")
 
 DATABASES = {
-    "default": dj_database_url.parse(
-        os.environ.get("DATABASE_URL") or f"sqlite:///{BASE_DIR / 'db.sqlite3'}",
-        conn_max_age=_CONNECTION_LIFETIME,
-        conn_health_checks=True,
-    )
+    # A connection is kept as long as it is healthy: opening one costs more than a booking.
+    "default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)
 }
 
-if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+if DATABASE_URL.startswith("sqlite:///"):
     DATABASES["default"]["OPTIONS"] = {
         # Every transaction takes the write lock when it begins, so it cannot fail half way to it.
         "transaction_mode": "IMMEDIATE",
         "timeout": 5,  # seconds to wait for that lock
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
-    # Tests use a file too, not memory, so that their threads meet each other as requests do.
-    DATABASES["default"]["TEST"] = {"NAME": BASE_DIR / "test.sqlite3"}
 else:
     DATABASES["default"]["OPTIONS"] = {
         # A client hears "busy" or "database_unavailable" in seconds, whatever the database does.
@@ -178,7 +182,7 @@ SIMPLE_JWT = {
     "CHECK_REVOKE_TOKEN": True,
 }
 
-NUM_PROXIES = int(os.environ.get("NUM_PROXIES") or 0)
+NUM_PROXIES = _count("NUM_PROXIES")
 THROTTLES = {
     "signup": _rate("THROTTLE_SIGNUP", "60/min"),
     "login": _rate("THROTTLE_LOGIN", "60/min"),
@@ -213,11 +217,26 @@ SPECTACULAR_SETTINGS = {
         "at `/graphql/`."
     ),
     "VERSION": "1.0.0",
-    "SERVE_INCLUDE_SCHEMA": False,
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": True,
     "PREPROCESSING_HOOKS": ["core.urls.only_canonical_addresses"],
-    "POSTPROCESSING_HOOKS": ["core.openapi.add_common_errors"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "core.openapi.add_what_is_shared",
+        "core.openapi.name_partial_changes",
+    ],
+    # The numbers that core.urls.Id takes; any other is an address that does not exist.
+    "PATH_CONVERTER_OVERRIDES": {
+        "id": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**18 - 1, "example": 1}
+    },
+    "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
+    "TAGS": [
+        {"name": "accounts", "description": "Signing up, logging in, and the life of a token."},
+        {"name": "movies", "description": "What is shown. Everybody may read, staff may write."},
+        {"name": "shows", "description": "Where and when it is shown. Everybody may read, staff may write."},
+        {"name": "bookings", "description": "Numbered seats: one's own bookings, and nobody else's."},
+        {"name": "service", "description": "The service itself."},
+    ],
     "ENUM_NAME_OVERRIDES": {"BookingStatus": "reservations.models.Booking.Status"},
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",

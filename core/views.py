@@ -1,8 +1,13 @@
 """Accounts over REST, and the addresses that look after the service itself."""
 
+import functools
+from typing import Any, ClassVar
+
 from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
@@ -10,9 +15,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import accounts
-from core.errors import DatabaseUnavailable, Invalid, NoActiveAccount, NotFound, Throttled, TokenNotValid
+from core.errors import Invalid, NoActiveAccount, NotFound, Throttled, TokenNotValid
 from core.openapi import describe
-from core.rest import View, answer_exception_outside_views, read
+from core.rest import INTERNAL_ERROR, View, answer_exception_outside_views, read
 from core.serializers import (
     LoginSerializer,
     RefreshTokenSerializer,
@@ -21,6 +26,9 @@ from core.serializers import (
     UserSerializer,
 )
 from core.throttling import client_address
+
+# Where a pair of tokens leads to.
+ITS_REFRESH_TOKEN = {name: {"refresh": "$response.body#/refresh"} for name in ("refreshToken", "logout")}
 
 
 class OpenView(View):
@@ -32,6 +40,7 @@ class OpenView(View):
 
 class SignupView(OpenView):
     @describe(
+        "signup",
         "Open an account",
         request=SignupSerializer,
         answer=UserSerializer,
@@ -47,9 +56,11 @@ class SignupView(OpenView):
 
 class LoginView(OpenView):
     @describe(
+        "login",
         "Log in",
         request=LoginSerializer,
         answer=TokenPairSerializer,
+        leads_to=ITS_REFRESH_TOKEN,
         refuses=[NoActiveAccount, Throttled],
         tags=["accounts"],
     )
@@ -61,9 +72,11 @@ class LoginView(OpenView):
 
 class RefreshView(OpenView):
     @describe(
+        "refreshToken",
         "Renew the tokens",
         request=RefreshTokenSerializer,
         answer=TokenPairSerializer,
+        leads_to=ITS_REFRESH_TOKEN,
         refuses=[TokenNotValid, Throttled],
         tags=["accounts"],
     )
@@ -76,6 +89,7 @@ class RefreshView(OpenView):
 
 class LogoutView(OpenView):
     @describe(
+        "logout",
         "Log out",
         request=RefreshTokenSerializer,
         answer=None,
@@ -90,7 +104,7 @@ class LogoutView(OpenView):
 
 
 class MeView(View):
-    @describe("Who am I?", answer=UserSerializer, tags=["accounts"])
+    @describe("me", "Who am I?", answer=UserSerializer, tags=["accounts"])
     def get(self, request: Request) -> Response:
         """The account that the access token speaks for."""
         return Response(UserSerializer(request.user).data)
@@ -99,18 +113,20 @@ class MeView(View):
 class HealthSerializer(serializers.Serializer[None]):
     """The state of the service."""
 
+    example: ClassVar[dict[str, Any]] = {"status": "ok"}
+
     status = serializers.CharField(help_text="`ok`")
 
 
 class LiveView(OpenView):
-    @describe("Is the process alive?", answer=HealthSerializer, tags=["service"])
+    @describe("livez", "Is the process alive?", answer=HealthSerializer, database=False, tags=["service"])
     def get(self, request: Request) -> Response:
         """It answers without asking the database."""
         return Response({"status": "ok"})
 
 
 class ReadyView(OpenView):
-    @describe("Can it serve?", answer=HealthSerializer, refuses=[DatabaseUnavailable], tags=["service"])
+    @describe("readyz", "Can it serve?", answer=HealthSerializer, tags=["service"])
     def get(self, request: Request) -> Response:
         """It answers 200 when the database does."""
         with connection.cursor() as cursor:
@@ -118,12 +134,33 @@ class ReadyView(OpenView):
         return Response({"status": "ok"})
 
 
-class SchemaView(SpectacularAPIView):
-    authentication_classes = []
+@functools.cache
+def openapi_document() -> dict[str, Any]:
+    """Make the OpenAPI document, once a process: it takes a third of a second, and anybody may ask for it."""
+    return dict(SchemaGenerator().get_schema(public=True))
 
 
-class SwaggerView(SpectacularSwaggerSplitView):
-    authentication_classes = []
+class SchemaView(OpenView):
+    renderer_classes = SpectacularAPIView.renderer_classes
+
+    @describe("schema", "Get this document", answer=OpenApiTypes.OBJECT, database=False, tags=["service"])
+    def get(self, request: Request) -> Response:
+        """OpenAPI 3, as YAML or as JSON, whichever is asked for with `Accept`."""
+        return Response(openapi_document())
+
+
+class SwaggerView(OpenView, SpectacularSwaggerSplitView):
+    @describe(
+        "swagger",
+        "Read this document",
+        answer=OpenApiTypes.STR,
+        media_type="text/html",
+        database=False,
+        tags=["service"],
+    )
+    def get(self, request: Request) -> Response:
+        """Swagger UI, with a button to authorize."""
+        return super().get(request)
 
 
 @csrf_exempt
@@ -139,4 +176,4 @@ def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
 
 def server_error(request: HttpRequest) -> JsonResponse:
     """Answer a fault outside every view."""
-    return JsonResponse({"code": "internal_error", "detail": "Something went wrong on our side."}, status=500)
+    return JsonResponse(INTERNAL_ERROR, status=500)

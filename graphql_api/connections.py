@@ -18,9 +18,12 @@ from graphql_api.peers import Peers, peers_of
 
 LARGEST_PAGE = 100
 
-First = Annotated[int | None, strawberry.argument(description=f"Rows from the start, 1 to {LARGEST_PAGE}; 100 if left out.")]
+_FIRST = f"Rows from the start, 1 to {LARGEST_PAGE}; {LARGEST_PAGE} if left out."
+_LAST = f"Rows from the end, 1 to {LARGEST_PAGE}; not with `first`."
+
+First = Annotated[int | None, strawberry.argument(description=_FIRST)]
 After = Annotated[str | None, strawberry.argument(description="The cursor to begin after.")]
-Last = Annotated[int | None, strawberry.argument(description=f"Rows from the end, 1 to {LARGEST_PAGE}; not with `first`.")]
+Last = Annotated[int | None, strawberry.argument(description=_LAST)]
 Before = Annotated[str | None, strawberry.argument(description="The cursor to end before.")]
 
 Node = TypeVar("Node")

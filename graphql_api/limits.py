@@ -45,10 +45,12 @@ class Limits(SchemaExtension):
         document = self.execution_context.graphql_document
         assert document is not None
         fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
+        operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        if len(operations) > 1 and self.execution_context._provided_operation_name is None:
+            raise GraphQLError("There are several operations: name one in operationName.")
         measure = _Measure(fragments, self.execution_context.variables or {})
-        for operation in document.definitions:
-            if isinstance(operation, OperationDefinitionNode):
-                _refuse_oversized(measure.of(operation.selection_set))
+        for operation in operations:
+            _refuse_oversized(measure.of(operation.selection_set))
         yield
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 from django.conf import settings
+from django.db.models import QuerySet
 from strawberry import relay
 from strawberry.extensions import DisableIntrospection, ParserCache, ValidationCache
 from strawberry.schema.config import StrawberryConfig
@@ -98,13 +99,15 @@ class Query:
 
 def _find(global_id: str, type_name: str, account: Account | None) -> Any:
     """Find what a global id names, among what this account may see."""
-    seen_by_anybody: dict[str, Any] = {"Movie": catalog.Movie.objects, "Show": catalog.Show.objects}
-    seen_by_the_owner: dict[str, Any] = {
+    seen: dict[str, QuerySet[Any]] = {
+        "Movie": catalog.Movie.objects.all(),
+        "Show": catalog.Show.objects.all(),
         "Booking": reservations.Booking.objects.filter(user=account),
-        "User": Account.objects.filter(pk=account.pk if account else None),
+        "User": Account.objects.filter(pk=account.pk) if account else Account.objects.none(),
     }
-    rows = (seen_by_anybody | seen_by_the_owner).get(type_name)
-    return rows and rows.filter(pk=types.number_of(global_id, type_name)).first()
+    if type_name not in seen:
+        return None
+    return seen[type_name].filter(pk=types.number_of(global_id, type_name)).first()
 
 
 @strawberry.type

@@ -61,9 +61,7 @@ class Movie(relay.Node):
         self,
         first: First = None,
         after: After = None,
-        date: Annotated[
-            date | None, strawberry.argument(description="Shows that begin on this day of UTC.")
-        ] = None,
+        date: Annotated[date | None, strawberry.argument(description="Shows that begin on this day of UTC.")] = None,
         since: Annotated[
             datetime | None, strawberry.argument(name="from", description="Shows that begin then or later.")
         ] = None,
@@ -169,28 +167,45 @@ class CancelBookingInput:
     booking_id: strawberry.ID = strawberry.field(description="The `id` of the booking.")
 
 
-def _result(name: str, description: str) -> Any:
-    return strawberry.union(name, description=description)
-
-
 SignupResult = Annotated[
-    User | InvalidInput | Throttled | Refused, _result("SignupResult", "The new account, or why there is none.")
+    User | InvalidInput | Throttled | Refused,
+    strawberry.union(
+        "SignupResult",
+        description="The new account, or why there is none.",
+    ),
 ]
 LoginResult = Annotated[
-    TokenPair | Throttled | Refused, _result("LoginResult", "The tokens, or why there are none: `no_active_account`.")
+    TokenPair | Throttled | Refused,
+    strawberry.union(
+        "LoginResult",
+        description="The tokens, or why there are none: `no_active_account`.",
+    ),
 ]
 RefreshTokenResult = Annotated[
     TokenPair | Throttled | Refused,
-    _result("RefreshTokenResult", "The new tokens, or why there are none: `token_not_valid`."),
+    strawberry.union(
+        "RefreshTokenResult",
+        description="The new tokens, or why there are none: `token_not_valid`.",
+    ),
 ]
 LogoutResult = Annotated[
-    LoggedOut | Refused, _result("LogoutResult", "That it is done, or why not: `token_not_valid`.")
+    LoggedOut | Refused,
+    strawberry.union(
+        "LogoutResult",
+        description="That it is done, or why not: `token_not_valid`.",
+    ),
 ]
 BookSeatResult = Annotated[
     Booking | SeatTaken | SeatOutOfRange | Refused,
-    _result("BookSeatResult", "The booking, or why there is none: `not_found`, `show_full`, `show_started` and others."),
+    strawberry.union(
+        "BookSeatResult",
+        description="The booking, or why there is none: `not_found`, `show_full`, `show_started` and others.",
+    ),
 ]
 CancelBookingResult = Annotated[
     Booking | Refused,
-    _result("CancelBookingResult", "The booking, or why it stays: `not_found`, `already_cancelled`, `show_started`."),
+    strawberry.union(
+        "CancelBookingResult",
+        description="The booking, or why it stays: `not_found`, `already_cancelled`, `show_started`.",
+    ),
 ]

@@ -67,15 +67,12 @@ def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:
     if not isinstance(body, dict):
         raise Invalid(errors={"non_field_errors": ["Send one JSON object; batches are not taken."]})
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
-    errors = {}
     if not isinstance(query, str) or not query.strip():
-        errors["query"] = ["Send a query, as a string."]
+        raise Invalid(errors={"query": ["Send a query, as a string."]})
     if not isinstance(variables, dict | None):
-        errors["variables"] = ["Send an object."]
+        raise Invalid(errors={"variables": ["Send an object."]})
     if not isinstance(name, str | None):
-        errors["operationName"] = ["Send a string."]
-    if errors:
-        raise Invalid(errors=errors)
+        raise Invalid(errors={"operationName": ["Send a string."]})
     return query, variables, name or None
 
 

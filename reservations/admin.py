@@ -1,6 +1,6 @@
 """Shows and bookings in the admin."""
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
@@ -44,8 +44,7 @@ class ShowAdmin(NoDeadEnds):
     list_per_page = 50
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
-        shows: ShowQuerySet = super().get_queryset(request)
-        return with_available_seats(shows)
+        return with_available_seats(cast(ShowQuerySet, super().get_queryset(request)))
 
     @admin.display(description="sold")
     def sold(self, show: Any) -> int:

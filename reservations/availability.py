@@ -1,8 +1,9 @@
 """How many seats of a show are free: reads across shows and their bookings."""
 
 from collections.abc import Iterable
+from typing import Any, cast
 
-from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, Subquery
+from django.db.models import Count, F, IntegerField, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 
 from catalog.models import Show, ShowQuerySet
@@ -23,23 +24,21 @@ def with_available_seats(shows: ShowQuerySet) -> ShowQuerySet:
         .annotate(sold=Count("*"))
         .values("sold")
     )
-    return shows.annotate(
-        available_seats=F("total_seats") - Coalesce(Subquery(sold, output_field=IntegerField()), 0)
-    )
+    return shows.annotate(available_seats=F("total_seats") - Coalesce(Subquery(sold, output_field=IntegerField()), 0))
 
 
 def available(shows: ShowQuerySet, yes: bool | None) -> ShowQuerySet:
     """Keep the shows with a free seat, or those without one; all of them if ``yes`` is None."""
     if yes is None:
         return shows
-    shows = with_available_seats(shows)
-    return shows.filter(available_seats__gt=0) if yes else shows.filter(available_seats=0)
+    counted: QuerySet[Any] = with_available_seats(shows)
+    return cast(ShowQuerySet, counted.filter(available_seats__gt=0) if yes else counted.filter(available_seats=0))
 
 
 def seats_sold(show_ids: Iterable[int]) -> dict[int, int]:
     """Count the live bookings of many shows in one statement; a show without any is left out."""
-    counts = Booking.objects.live().order_by().filter(show__in=list(show_ids)).values_list("show").annotate(sold=Count("*"))
-    return dict(counts)
+    live = Booking.objects.live().order_by().filter(show__in=list(show_ids))
+    return dict(live.values_list("show").annotate(sold=Count("*")))
 
 
 def in_full(bookings: BookingQuerySet) -> BookingQuerySet:

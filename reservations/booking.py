@@ -142,7 +142,7 @@ def _book(*, user_id: int, show_id: int, seat_number: int) -> Booking:
     if 1 <= seat_number <= MOST_SEATS:
         booking_id = _execute(_BOOK, _SHOW_TO_BOOK, user=user_id, show=show_id, seat=seat_number)
         if booking_id is not None:
-            return in_full(Booking.objects).get(pk=booking_id)
+            return in_full(Booking.objects.all()).get(pk=booking_id)
     raise _why_not_booked(show_id, seat_number)
 
 
@@ -163,7 +163,7 @@ def _why_not_booked(show_id: int, seat_number: int) -> DomainError:
 @one_transaction
 def _cancel(*, user_id: int, booking_id: int) -> Booking:
     cancelled_id = _execute(_CANCEL, _SHOW_TO_CANCEL, user=user_id, booking=booking_id)
-    booking = in_full(Booking.objects).filter(pk=booking_id, user=user_id).first()
+    booking = in_full(Booking.objects.filter(pk=booking_id, user=user_id)).first()
     if booking is None:
         raise NotFound
     if cancelled_id is None:

@@ -17,7 +17,7 @@ class BookingQuerySet(models.QuerySet["Booking"]):
         return self if status is None else self.filter(status=status)
 
     def upcoming(self, yes: bool | None) -> "BookingQuerySet":
-        """Keep the bookings of shows that have not begun, or of those that have; all of them if it is None."""
+        """Keep the bookings of shows to come, or of those that have begun; all of them if it is None."""
         if yes is None:
             return self
         return self.filter(show__date_time__gt=Now()) if yes else self.filter(show__date_time__lte=Now())
@@ -33,7 +33,9 @@ class Booking(models.Model):
         BOOKED = "booked"
         CANCELLED = "cancelled"
 
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="bookings", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="bookings", db_index=False
+    )
     show = models.ForeignKey(Show, on_delete=models.PROTECT, related_name="bookings", db_index=False)
     seat_number = models.PositiveSmallIntegerField("seat", help_text="1 to the number of seats of the show.")
     status = models.CharField(

@@ -3,16 +3,27 @@
 from datetime import time
 from typing import Any, ClassVar
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from catalog.models import MOST_SEATS, Show
 from catalog.serializers import MovieSerializer
-from core.rest import DateField, InstantField, PageQuery, StrictIntegerField, TextField, TrueFalseField
+from core.fields import DateField, InstantField, InstantOrDayField, StrictIntegerField, TextField, TrueFalseField
+from core.rest import PageQuery
 from reservations.models import Booking
 
 
 class ShowSerializer(serializers.ModelSerializer[Show]):
-    """One showing of a film on a screen."""
+    """One showing of a movie on a screen."""
+
+    example: ClassVar[dict[str, Any]] = {
+        "id": 31,
+        "movie": MovieSerializer.example,
+        "screen_name": "Aurora",
+        "date_time": "2026-12-24T18:30:00Z",
+        "total_seats": 240,
+        "available_seats": 112,
+    }
 
     movie = MovieSerializer(read_only=True)
     screen_name = TextField(trim_whitespace=True, max_length=100, help_text="1 to 100 characters.")
@@ -32,8 +43,20 @@ class ShowSerializer(serializers.ModelSerializer[Show]):
 class BookingSerializer(serializers.ModelSerializer[Booking]):
     """A seat that somebody has, or had."""
 
+    example: ClassVar[dict[str, Any]] = {
+        "id": 1203,
+        "show": ShowSerializer.example,
+        "seat_number": 12,
+        "status": "booked",
+        "created_at": "2026-12-20T09:15:42.318204Z",
+        "cancelled_at": None,
+    }
+
     show = ShowSerializer(read_only=True)
-    seat_number = serializers.IntegerField(read_only=True, help_text="1 to the show's `total_seats`.")
+    seat_number = serializers.IntegerField(read_only=True, min_value=1, help_text="1 to the show's `total_seats`.")
+    status = serializers.ChoiceField(
+        choices=Booking.Status.choices, read_only=True, help_text="`booked` holds the seat, `cancelled` has freed it."
+    )
     created_at = InstantField(read_only=True, help_text="When the seat was booked.")
     cancelled_at = InstantField(
         read_only=True, allow_null=True, help_text="When the booking was cancelled; null if it was not."
@@ -42,27 +65,34 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
     class Meta:
         model = Booking
         fields: ClassVar[list[str]] = ["id", "show", "seat_number", "status", "created_at", "cancelled_at"]
-        read_only_fields: ClassVar[list[str]] = ["status"]
+
+
+# Published and not kept: which of these the show has is the domain's to tell, as `seat_out_of_range`.
+@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_SEATS})
+class SeatNumberField(StrictIntegerField):
+    """The number of a seat."""
 
 
 class BookSeatSerializer(serializers.Serializer[Any]):
     """Which seat to book."""
 
-    seat_number = StrictIntegerField(help_text="A JSON integer, 1 to the show's `total_seats`.")
+    example: ClassVar[dict[str, Any]] = {"seat_number": 12}
+
+    seat_number = SeatNumberField(help_text="A JSON integer, 1 to the show's `total_seats`.")
 
 
 class ShowQuery(PageQuery):
-    """What the shows of a film can be asked for."""
+    """What the shows of a movie can be asked for."""
 
     def get_fields(self) -> dict[str, Any]:
         # `from` is a word of Python's, so this one can't be an attribute.
-        since = InstantField(
+        since = InstantOrDayField(
             required=False, day_means=time.min, help_text="Shows that begin then or later. A date is its first moment."
         )
         return {**super().get_fields(), "from": since}
 
     date = DateField(required=False, help_text="Shows that begin on this day of UTC, as 2026-12-24.")
-    to = InstantField(
+    to = InstantOrDayField(
         required=False, day_means=time.max, help_text="Shows that begin then or earlier. A date is its last moment."
     )
     available = TrueFalseField(

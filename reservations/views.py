@@ -39,11 +39,11 @@ class MovieShowsView(View):
     permission_classes = [StaffWrites]
 
     @describe(
-        "List the shows of a film",
+        "listShows",
+        "List the shows of a movie",
         answer=ShowSerializer(many=True),
         parameters=[ShowQuery],
         paged=True,
-        auth=[{}],
         tags=["shows"],
     )
     def get(self, request: Request, movie_id: int) -> Response:
@@ -59,6 +59,7 @@ class MovieShowsView(View):
         )
 
     @describe(
+        "addShow",
         "Put a show on the programme",
         request=ShowSerializer,
         answer=ShowSerializer,
@@ -75,26 +76,38 @@ class MovieShowsView(View):
 class ShowView(View):
     permission_classes = [StaffWrites]
 
-    @describe("Show a show", answer=ShowSerializer, auth=[{}], tags=["shows"])
+    @describe("getShow", "Get a show", answer=ShowSerializer, tags=["shows"])
     def get(self, request: Request, show_id: int) -> Response:
-        """One show, with its film and its available seats."""
+        """With its movie and its available seats."""
         return Response(ShowSerializer(_show(show_id)).data)
 
     @describe(
-        "Replace a show", request=ShowSerializer, answer=ShowSerializer, refuses=[SeatsInUse], staff=True, tags=["shows"]
+        "replaceShow",
+        "Replace a show",
+        request=ShowSerializer,
+        answer=ShowSerializer,
+        refuses=[SeatsInUse],
+        staff=True,
+        tags=["shows"],
     )
     def put(self, request: Request, show_id: int) -> Response:
-        """Staff only. All fields; the film stays."""
+        """Staff only. All fields; the movie stays."""
         return self._change(request, show_id, partial=False)
 
     @describe(
-        "Change a show", request=ShowSerializer, answer=ShowSerializer, refuses=[SeatsInUse], staff=True, tags=["shows"]
+        "changeShow",
+        "Change a show",
+        request=ShowSerializer,
+        answer=ShowSerializer,
+        refuses=[SeatsInUse],
+        staff=True,
+        tags=["shows"],
     )
     def patch(self, request: Request, show_id: int) -> Response:
-        """Staff only. The fields that are sent; the film stays."""
+        """Staff only. The fields that are sent; the movie stays."""
         return self._change(request, show_id, partial=True)
 
-    @describe("Delete a show", answer=None, status=204, refuses=[Protected], staff=True, tags=["shows"])
+    @describe("deleteShow", "Delete a show", answer=None, status=204, refuses=[Protected], staff=True, tags=["shows"])
     def delete(self, request: Request, show_id: int) -> Response:
         """Staff only. A show that has ever had a booking stays."""
         scheduling.delete_show(show_id=show_id)
@@ -107,6 +120,7 @@ class ShowView(View):
 
 class BookView(View):
     @describe(
+        "bookSeat",
         "Book a seat",
         request=BookSeatSerializer,
         answer=BookingSerializer,
@@ -121,7 +135,7 @@ class BookView(View):
 
 
 class BookingView(View):
-    @describe("Show a booking", answer=BookingSerializer, tags=["bookings"])
+    @describe("getBooking", "Get a booking", answer=BookingSerializer, tags=["bookings"])
     def get(self, request: Request, booking_id: int) -> Response:
         """One's own; somebody else's is `not_found`."""
         booking = get_object_or_404(in_full(Booking.objects.filter(user=request.user)), pk=booking_id)
@@ -130,9 +144,11 @@ class BookingView(View):
 
 class CancelView(View):
     @describe(
+        "cancelBooking",
         "Cancel a booking",
         request=None,
         answer=BookingSerializer,
+        example={**BookingSerializer.example, "status": "cancelled", "cancelled_at": "2026-12-21T20:04:11.027350Z"},
         refuses=[AlreadyCancelled, ShowStarted],
         tags=["bookings"],
     )
@@ -144,6 +160,7 @@ class CancelView(View):
 
 class MyBookingsView(View):
     @describe(
+        "listMyBookings",
         "List one's own bookings",
         answer=BookingSerializer(many=True),
         parameters=[BookingQuery],

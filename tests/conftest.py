@@ -4,7 +4,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.db import connection
 from django.test import Client
 from django.utils import timezone
@@ -19,9 +18,9 @@ PASSWORD = "correct horse battery"
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave out the tests that are about the other database."""
     for item in items:
-        if marker := item.get_closest_marker("only"):
-            if connection.vendor != marker.args[0]:
-                item.add_marker(pytest.mark.skip(reason=f"about {marker.args[0]}"))
+        marker = item.get_closest_marker("only")
+        if marker and connection.vendor != marker.args[0]:
+            item.add_marker(pytest.mark.skip(reason=f"about {marker.args[0]}"))
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +28,7 @@ def _quick_hashes_and_wide_budgets(settings: Any, request: pytest.FixtureRequest
     """Hash passwords quickly and count tries generously, but where a test is about these."""
     if not request.node.get_closest_marker("real_accounts"):
         settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-        settings.THROTTLES = {budget: (10_000, 60) for budget in settings.THROTTLES}
+        settings.THROTTLES = dict.fromkeys(settings.THROTTLES, (10_000, 60))
 
 
 def make_user(username: str, **options: Any) -> User:

@@ -103,6 +103,7 @@ REFUSAL = """
     ... on Throttled { retryAfter }
     ... on InvalidInput { fields { field messages } }
 """
+PAGE = "{ nodes { databaseId } totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }"
 BOOKING = """
     databaseId seatNumber status createdAt cancelledAt
     show { databaseId screenName dateTime totalSeats availableSeats movie { databaseId title durationMinutes } }
@@ -114,9 +115,7 @@ class GraphQLDoor(Door):
 
     def send(self, body: Any, who: Any = None, path: str = "/graphql/", **headers: str) -> Any:
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self.client.post(
-            path, data, content_type="application/json", headers={**self._headers(who), **headers}
-        )
+        return self.client.post(path, data, content_type="application/json", headers={**self._headers(who), **headers})
 
     def query(self, query: str, who: Any = None, **variables: Any) -> Any:
         """Send a query that must succeed, and give its data."""

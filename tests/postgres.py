@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 
-
 class Server:
     """A PostgreSQL server that can be stopped and started again."""
 
@@ -66,9 +65,7 @@ class Server:
         self.process.wait(60)
 
     def _run(self, program: str, *arguments: str) -> None:
-        subprocess.run(
-            [self.bin / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", **self._as
-        )
+        subprocess.run([self.bin / program, *arguments], check=True, stdout=subprocess.DEVNULL, cwd="/", **self._as)
 
 
 def _package() -> Path:

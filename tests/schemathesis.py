@@ -35,6 +35,13 @@ database = "none"
 
 [cache]
 enabled = false
+
+# Some rules depend on what is in the table, so that no document can tell them: whether a name is taken (and which
+# passwords are too common, or too like the name), and how many seats this one show has. There a 400 is no surprise.
+[[operations]]
+include-name = ["POST /signup", "POST /shows/{show_id}/book/"]
+[operations.checks.positive_data_acceptance]
+expected-statuses = ["2xx", "400", "401", "404", "409"]
 """
 
 # Staff and a customer take turns at being refused what is the other's; tokens are renewed before they end.
@@ -51,7 +58,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="schemathesis-", ignore_cleanup_errors=True) as folder:
         home = Path(folder)
         environment = _environment(home)
-        subprocess.run([sys.executable, "manage.py", "migrate", "--verbosity", "0"], cwd=ROOT, env=environment, check=True)
+        migrate = [sys.executable, "manage.py", "migrate", "--verbosity", "0"]
+        subprocess.run(migrate, cwd=ROOT, env=environment, check=True)
         passwords = _fill(environment)
         with _service(environment, home / "log") as address:
             found = [_ask(address, home, "nobody"), _ask(address, home, "staff", passwords)]

@@ -179,9 +179,7 @@ class TestMyBookings:
         assert [booking["id"] for booking in door.bookings(alice, status="booked").facts["list"]] == [two]
         assert [booking["id"] for booking in door.bookings(alice, status="cancelled").facts["list"]] == [one]
 
-    def test_is_filtered_by_whether_the_show_has_begun(
-        self, door: Any, alice: User, show: Show, movie: Movie
-    ) -> None:
+    def test_is_filtered_by_whether_the_show_has_begun(self, door: Any, alice: User, show: Show, movie: Movie) -> None:
         other = make_show(movie)
         past, coming = door.book(alice, show.pk, 1).facts["id"], door.book(alice, other.pk, 1).facts["id"]
         begin(show)
@@ -212,7 +210,8 @@ class TestSignUp:
         assert answer.ok
         carol = User.objects.get()
         assert answer.facts == {"id": carol.pk, "username": "Carol", "email": "Carol@example.com"}
-        assert not (carol.is_staff or carol.is_superuser)
+        assert not carol.is_staff
+        assert not carol.is_superuser
         assert carol.check_password(PASSWORD)
 
     def test_takes_no_email_for_an_answer(self, door: Any) -> None:

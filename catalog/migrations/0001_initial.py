@@ -6,39 +6,82 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Movie',
+            name="Movie",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('title', models.CharField(help_text='1 to 255 characters.', max_length=255)),
-                ('duration_minutes', models.PositiveSmallIntegerField(help_text='Running time in minutes, 1 to 1440.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(1440)], verbose_name='duration')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("title", models.CharField(help_text="1 to 255 characters.", max_length=255)),
+                (
+                    "duration_minutes",
+                    models.PositiveSmallIntegerField(
+                        help_text="Running time in minutes, 1 to 1440.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(1440),
+                        ],
+                        verbose_name="duration",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['title', 'id'],
-                'indexes': [models.Index(fields=['title', 'id'], name='movies_by_title')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('duration_minutes__range', (1, 1440))), name='movie_lasts_a_minute_to_a_day'), models.CheckConstraint(condition=models.Q(('title', ''), _negated=True), name='movie_has_a_title')],
+                "ordering": ["title", "id"],
+                "indexes": [models.Index(fields=["title", "id"], name="movies_by_title")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("duration_minutes__range", (1, 1440))), name="movie_lasts_a_minute_to_a_day"
+                    ),
+                    models.CheckConstraint(condition=models.Q(("title", ""), _negated=True), name="movie_has_a_title"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Show',
+            name="Show",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('screen_name', models.CharField(help_text='1 to 100 characters.', max_length=100, verbose_name='screen')),
-                ('date_time', models.DateTimeField(help_text='When the show begins; booking and cancelling close then.', verbose_name='begins')),
-                ('total_seats', models.PositiveSmallIntegerField(help_text='How many seats there are, numbered from 1; 1 to 10000.', validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(10000)], verbose_name='seats')),
-                ('movie', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='shows', to='catalog.movie')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "screen_name",
+                    models.CharField(help_text="1 to 100 characters.", max_length=100, verbose_name="screen"),
+                ),
+                (
+                    "date_time",
+                    models.DateTimeField(
+                        help_text="When the show begins; booking and cancelling close then.", verbose_name="begins"
+                    ),
+                ),
+                (
+                    "total_seats",
+                    models.PositiveSmallIntegerField(
+                        help_text="How many seats there are, numbered from 1; 1 to 10000.",
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(10000),
+                        ],
+                        verbose_name="seats",
+                    ),
+                ),
+                (
+                    "movie",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shows",
+                        to="catalog.movie",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['date_time', 'id'],
-                'indexes': [models.Index(fields=['movie', 'date_time', 'id'], name='shows_of_a_movie')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('total_seats__range', (1, 10000))), name='show_has_1_to_10000_seats')],
+                "ordering": ["date_time", "id"],
+                "indexes": [models.Index(fields=["movie", "date_time", "id"], name="shows_of_a_movie")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("total_seats__range", (1, 10000))), name="show_has_1_to_10000_seats"
+                    )
+                ],
             },
         ),
     ]

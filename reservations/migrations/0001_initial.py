@@ -6,30 +6,81 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('catalog', '0001_initial'),
+        ("catalog", "0001_initial"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Booking',
+            name="Booking",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seat_number', models.PositiveSmallIntegerField(help_text='1 to the number of seats of the show.', verbose_name='seat')),
-                ('status', models.CharField(choices=[('booked', 'Booked'), ('cancelled', 'Cancelled')], default='booked', help_text='`booked` holds the seat.', max_length=9)),
-                ('created_at', models.DateTimeField(help_text='When the seat was booked.', verbose_name='booked at')),
-                ('cancelled_at', models.DateTimeField(blank=True, help_text='When it was cancelled; null if it was not.', null=True)),
-                ('show', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='bookings', to='catalog.show')),
-                ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.PROTECT, related_name='bookings', to=settings.AUTH_USER_MODEL)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "seat_number",
+                    models.PositiveSmallIntegerField(
+                        help_text="1 to the number of seats of the show.", verbose_name="seat"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[("booked", "Booked"), ("cancelled", "Cancelled")],
+                        default="booked",
+                        help_text="`booked` holds the seat.",
+                        max_length=9,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(help_text="When the seat was booked.", verbose_name="booked at")),
+                (
+                    "cancelled_at",
+                    models.DateTimeField(blank=True, help_text="When it was cancelled; null if it was not.", null=True),
+                ),
+                (
+                    "show",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bookings",
+                        to="catalog.show",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="bookings",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-created_at', '-id'],
-                'indexes': [models.Index(fields=['user', '-created_at', '-id'], name='bookings_of_a_user'), models.Index(fields=['show'], name='bookings_of_a_show')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status', 'booked')), fields=('show', 'seat_number'), name='seat_has_one_live_booking'), models.CheckConstraint(condition=models.Q(('seat_number__range', (1, 10000))), name='seat_number_is_1_to_10000'), models.CheckConstraint(condition=models.Q(models.Q(('cancelled_at', None), ('status', 'booked')), models.Q(('cancelled_at__isnull', False), ('status', 'cancelled')), _connector='OR'), name='booking_is_cancelled_at_a_time_or_not_at_all')],
+                "ordering": ["-created_at", "-id"],
+                "indexes": [
+                    models.Index(fields=["user", "-created_at", "-id"], name="bookings_of_a_user"),
+                    models.Index(fields=["show"], name="bookings_of_a_show"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status", "booked")),
+                        fields=("show", "seat_number"),
+                        name="seat_has_one_live_booking",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("seat_number__range", (1, 10000))), name="seat_number_is_1_to_10000"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("cancelled_at", None), ("status", "booked")),
+                            models.Q(("cancelled_at__isnull", False), ("status", "cancelled")),
+                            _connector="OR",
+                        ),
+                        name="booking_is_cancelled_at_a_time_or_not_at_all",
+                    ),
+                ],
             },
         ),
     ]

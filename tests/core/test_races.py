@@ -56,7 +56,7 @@ class TestSameTokenRefreshing:
 
     def test_is_lost_with_the_libraries_own_blacklisting(self, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(accounts, "_spend", lambda token: token.blacklist())
-        with pytest.raises(AssertionError, match="isinstance.TokenPair.*TokenNotValid"):
+        with pytest.raises(AssertionError, match=r"isinstance.TokenPair.*TokenNotValid"):
             self.race(token, monkeypatch)
 
     def test_has_one_winner_of_eight(self, token: str) -> None:
@@ -88,9 +88,7 @@ class TestTries:
     def test_are_all_counted(self, settings: Any) -> None:
         self.race(settings)
 
-    def test_are_lost_when_they_are_read_and_then_written(
-        self, settings: Any, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    def test_are_lost_when_they_are_read_and_then_written(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         def careless(budget: str, key: str) -> None:
             from django.db import connection
 

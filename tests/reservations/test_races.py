@@ -53,10 +53,14 @@ def without_the_shared_lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
 
+def a_crowd_books(show: Show, *, seat: int) -> list[Any]:
+    crowd = [make_user(f"user{number}") for number in range(CROWD)]
+    return all_at_once([lambda user=user: book_seat(user=user, show_id=show.pk, seat_number=seat) for user in crowd])
+
+
 class TestSameSeat:
     def race(self, show: Show) -> None:
-        crowd = [make_user(f"user{number}") for number in range(CROWD)]
-        outcomes = all_at_once([lambda user=user: book_seat(user=user, show_id=show.pk, seat_number=3) for user in crowd])
+        outcomes = a_crowd_books(show, seat=3)
         winners = [outcome for outcome in outcomes if isinstance(outcome, Booking)]
         assert len(winners) == 1
         assert all(isinstance(outcome, SeatTaken) for outcome in outcomes if outcome not in winners)
@@ -74,8 +78,7 @@ class TestLastSeat:
     def race(self, movie: Movie, alice: User) -> None:
         show = make_show(movie, seats=2)
         book_seat(user=alice, show_id=show.pk, seat_number=1)
-        crowd = [make_user(f"user{number}") for number in range(CROWD)]
-        outcomes = all_at_once([lambda user=user: book_seat(user=user, show_id=show.pk, seat_number=2) for user in crowd])
+        outcomes = a_crowd_books(show, seat=2)
         assert sum(isinstance(outcome, Booking) for outcome in outcomes) == 1
         # Who comes while the winner's booking is on its way finds the seat taken; who comes after it, the show full.
         assert sum(isinstance(outcome, SeatTaken | ShowFull) for outcome in outcomes) == CROWD - 1
@@ -163,7 +166,7 @@ class TestDoubleCancel:
         self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(domain, "_CANCEL", domain._CANCEL.replace("status = 'booked' AND ", ""))
-        with pytest.raises(AssertionError, match="isinstance.<Booking.*AlreadyCancelled"):
+        with pytest.raises(AssertionError, match=r"isinstance.<Booking.*AlreadyCancelled"):
             self.race(show, alice, monkeypatch)
 
 

@@ -1,89 +1,181 @@
 // Mounts GraphiQL with the explorer, one place for the token, and a walk from signing up to cancelling.
 "use strict";
 
+const ACCOUNT = { username: "alice", password: "correct horse battery" };
+
 const WALK = [
-  `# 1. Open an account. Run it with ▶, then go on to the next tab.
-mutation SignUp {
-  signup(input: { username: "alice", password: "correct horse battery" }) {
+  {
+    query: `# 1. Open an account: press ▶,
+#    then go on to the next tab.
+mutation SignUp($input: SignupInput!) {
+  signup(input: $input) {
     ... on User { id username }
-    ... on InvalidInput { code fields { field messages } }
+    ... on InvalidInput { fields { field messages } }
     ... on Refusal { code message }
   }
 }
 `,
-  `# 2. Log in. The access token goes into the field above, and from there into every query.
-mutation LogIn {
-  login(input: { username: "alice", password: "correct horse battery" }) {
+    variables: { input: ACCOUNT },
+  },
+  {
+    query: `# 2. Log in. The access token goes into the
+#    field above, and from there into queries.
+mutation LogIn($input: LoginInput!) {
+  login(input: $input) {
     ... on TokenPair { access refresh }
     ... on Refusal { code message }
   }
 }
 `,
-  `# 3. Look for a show that has an available seat, and copy its id.
-query Programme {
-  movies(first: 5) {
+    variables: { input: ACCOUNT },
+  },
+  {
+    query: `# 3. Look for a show with an available seat,
+#    and copy its id.
+query Programme($first: Int) {
+  movies(first: $first) {
     totalCount
     nodes {
       title
       durationMinutes
       shows(first: 3, available: true) {
-        nodes { id dateTime screenName totalSeats availableSeats }
+        nodes {
+          id
+          dateTime
+          screenName
+          totalSeats
+          availableSeats
+        }
       }
     }
   }
 }
 `,
-  `# 4. Book a seat of it, and copy the id of the booking.
-mutation BookSeat {
-  bookSeat(input: { showId: "PASTE THE ID OF A SHOW", seatNumber: 7 }) {
-    ... on Booking { id seatNumber status show { dateTime movie { title } availableSeats } }
-    ... on SeatTaken { code message seatNumber }
-    ... on SeatOutOfRange { code message min max }
+    variables: { first: 5 },
+  },
+  {
+    query: `# 4. Paste the show's id below, book a seat,
+#    and copy the id of the booking.
+mutation BookSeat($input: BookSeatInput!) {
+  bookSeat(input: $input) {
+    ... on Booking {
+      id
+      seatNumber
+      status
+      show { dateTime availableSeats movie { title } }
+    }
+    ... on SeatTaken { seatNumber }
+    ... on SeatOutOfRange { min max }
     ... on Refusal { code message }
   }
 }
 `,
-  `# 5. See what you have.
-query MyBookings {
+    variables: { input: { showId: "the id of a show", seatNumber: 7 } },
+  },
+  {
+    query: `# 5. See what you have.
+query MyBookings($upcoming: Boolean) {
   me { username }
-  myBookings(upcoming: true) {
+  myBookings(upcoming: $upcoming) {
     totalCount
-    nodes { id seatNumber status show { dateTime screenName movie { title } } }
+    nodes {
+      id
+      seatNumber
+      status
+      show { dateTime screenName movie { title } }
+    }
   }
 }
 `,
-  `# 6. Cancel it; the seat is free at once.
-mutation CancelBooking {
-  cancelBooking(input: { bookingId: "PASTE THE ID OF A BOOKING" }) {
+    variables: { upcoming: true },
+  },
+  {
+    query: `# 6. Paste the booking's id below, and cancel
+#    it; the seat is free at once.
+mutation CancelBooking($input: CancelBookingInput!) {
+  cancelBooking(input: $input) {
     ... on Booking { id status cancelledAt }
     ... on Refusal { code message }
   }
 }
 `,
+    variables: { input: { bookingId: "the id of a booking" } },
+  },
 ];
 
 const token = document.getElementById("token");
-token.value = sessionStorage.getItem("token") || "";
-token.addEventListener("input", () => sessionStorage.setItem("token", token.value.trim()));
-document.getElementById("who").addEventListener("submit", (event) => event.preventDefault());
+const told = document.getElementById("told");
+const TOKEN = "movie-ticket-booking:token";
 
-async function ask(operation, options) {
-  const headers = { "Content-Type": "application/json", Accept: "application/json" };
-  if (token.value.trim()) headers.Authorization = `Bearer ${token.value.trim()}`;
-  Object.assign(headers, options && options.headers);
-  const response = await fetch(window.location.pathname, {
-    method: "POST",
-    credentials: "omit",
-    headers,
-    body: JSON.stringify(operation),
-  });
-  const answer = await response.json();
-  const access = answer.data && answer.data.login && answer.data.login.access;
-  if (access) {
-    token.value = access;
-    sessionStorage.setItem("token", access);
+function keep(access) {
+  token.value = access;
+  sessionStorage.setItem(TOKEN, access);
+}
+
+/** The token alone, also where it was pasted with its scheme or with the quotes of the JSON around it. */
+function bearer() {
+  return token.value.trim().replace(/^Bearer\s+/i, "").replace(/^"(.*)"$/, "$1");
+}
+
+async function ask(operation, options = {}) {
+  const introspecting = operation.operationName === "IntrospectionQuery";
+  // GraphiQL learns a moment late that another tab was taken, and still sends the name of the one before.
+  const { operationName: name, ...unnamed } = operation;
+  const defined = new RegExp(`\\b(query|mutation)\\s+${name}\\b`).test(operation.query);
+  const started = performance.now();
+  const sent = introspecting ? "" : bearer(); // an expired token must not take the documentation away
+  let response, text;
+  try {
+    const headers = new Headers({ "Content-Type": "application/json", Accept: "application/json" });
+    if (sent) headers.set("Authorization", `Bearer ${sent}`);
+    // What is written under "Headers" has the last word, in whatever case it is written.
+    for (const [header, value] of Object.entries(options.headers || {})) headers.set(header, value);
+    response = await fetch(location.pathname, {
+      method: "POST",
+      credentials: "omit", // who is asking is told by the token alone
+      headers,
+      body: JSON.stringify(defined ? operation : unnamed),
+    });
+    text = await response.text();
+  } catch (fault) {
+    tell("no answer");
+    return failure(`There is no answer from ${location.origin}${location.pathname}: ${fault.message}`);
+  }
+  const duration = Math.round(performance.now() - started);
+  const id = response.headers.get("X-Request-ID");
+  const status = [`HTTP ${response.status}`, `${duration} ms`, ...(id ? [`request ${id}`] : [])].join(" · ");
+  let answer;
+  try {
+    answer = JSON.parse(text);
+  } catch {
+    tell(status);
+    return failure(`HTTP ${response.status} ${response.statusText} is not JSON: ${text.slice(0, 500)}`);
+  }
+  if (introspecting) return answer;
+  const pair = Object.values(answer.data || {}).find((result) => result && result.access); // of any name or alias
+  if (pair) keep(pair.access);
+  if (refused(answer, sent, options.headers)) {
+    // Sent again, it would refuse the very login that replaces it.
+    keep("");
+    tell("The token was refused and is taken out: log in again.");
+  } else {
+    tell(status);
   }
   return answer;
+}
+
+function refused(answer, sent, headers) {
+  const own = Object.keys(headers || {}).some((header) => header.toLowerCase() === "authorization");
+  const codes = (answer.errors || []).map((error) => error.extensions && error.extensions.code);
+  return Boolean(sent) && !own && codes.includes("token_not_valid") && sent === bearer();
+}
+
+function failure(message) {
+  return { errors: [{ message }] };
+}
+
+function tell(text) {
+  told.textContent = text;
 }
 
 function App() {
@@ -94,9 +186,12 @@ function App() {
     query,
     onEditQuery: setQuery,
     plugins: [explorer],
-    defaultTabs: WALK.map((text) => ({ query: text })),
+    defaultTabs: WALK.map(({ query, variables }) => ({ query, variables: JSON.stringify(variables, null, 2) })),
     defaultEditorToolsVisibility: "variables",
   });
 }
 
+token.value = sessionStorage.getItem(TOKEN) || "";
+token.addEventListener("input", () => keep(token.value));
+document.getElementById("who").addEventListener("submit", (event) => event.preventDefault());
 ReactDOM.render(React.createElement(App), document.getElementById("graphiql"));

@@ -1,0 +1,238 @@
+"""The admin: staff find their way, and no path through it breaks a rule or ends in a 500."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.contrib.messages import get_messages
+from django.db import IntegrityError, OperationalError
+from django.test import Client
+
+from catalog.models import Movie, Show
+from core.models import User
+from reservations.booking import book_seat, cancel_booking
+from reservations.models import Booking
+from tests.conftest import PASSWORD, begin, make_show
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin(sam: User) -> Client:
+    client = Client()
+    assert client.login(username="SAM", password=PASSWORD)
+    return client
+
+
+def show_form(**changes: Any) -> dict[str, Any]:
+    return {
+        "movie": changes.pop("movie"),
+        "screen_name": "Aurora",
+        "date_time_0": "2030-12-24",
+        "date_time_1": "18:30:00",
+        "total_seats": 5,
+        **changes,
+    }
+
+
+def told(response: Any) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+class TestLists:
+    def test_of_films_can_be_searched(self, admin: Client, movie: Movie) -> None:
+        Movie.objects.create(title="Brazil", duration_minutes=136)
+        page = admin.get("/admin/catalog/movie/?q=third").content.decode()
+        assert "The Third Man" in page
+        assert "Brazil" not in page
+
+    def test_of_shows_tell_what_is_sold(self, admin: Client, alice: User, show: Show) -> None:
+        for seat in (1, 2):
+            book_seat(user=alice, show_id=show.pk, seat_number=seat)
+        page = admin.get("/admin/catalog/show/").content.decode()
+        assert '<td class="field-sold">2</td>' in page
+        assert '<td class="field-available">3</td>' in page
+        assert admin.get("/admin/catalog/show/?o=-6").status_code == 200
+
+    def test_of_shows_take_as_many_statements_for_many(
+        self, admin: Client, movie: Movie, django_assert_max_num_queries: Any
+    ) -> None:
+        for _ in range(20):
+            make_show(movie)
+        with django_assert_max_num_queries(12):
+            admin.get("/admin/catalog/show/")
+
+    def test_of_bookings_are_found_by_user_and_show(self, admin: Client, alice: User, bob: User, show: Show) -> None:
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
+        book_seat(user=bob, show_id=show.pk, seat_number=2)
+        page = admin.get("/admin/reservations/booking/?q=alice&status__exact=booked").content.decode()
+        assert "1 booking" in page
+
+    @pytest.mark.parametrize("model", ["catalog/movie", "catalog/show", "reservations/booking", "core/user"])
+    @pytest.mark.parametrize(
+        "query",
+        ["q=%00", "q=%ff", "id__exact=x", "p=99", "p=x", "o=99", "date_time__year=x", "created_at__month=99", "e=1"],
+    )
+    def test_survive_any_query(self, admin: Client, show: Show, model: str, query: str) -> None:
+        assert admin.get(f"/admin/{model}/?{query}").status_code in (200, 302)
+
+    @pytest.mark.parametrize("number", ["x", "0", str(2**63), "9" * 40])
+    @pytest.mark.parametrize("page", ["change", "delete", "history"])
+    def test_lead_home_from_what_is_not_there(self, admin: Client, number: str, page: str) -> None:
+        for model in ("catalog/movie", "catalog/show", "core/user"):
+            assert admin.get(f"/admin/{model}/{number}/{page}/").status_code == 302
+
+
+class TestShows:
+    def url(self, show: Show, page: str = "change") -> str:
+        return f"/admin/catalog/show/{show.pk}/{page}/"
+
+    def test_are_added_and_changed(self, admin: Client, movie: Movie) -> None:
+        assert admin.post("/admin/catalog/show/add/", show_form(movie=movie.pk)).status_code == 302
+        show = Show.objects.get()
+        assert show.date_time == datetime(2030, 12, 24, 18, 30, tzinfo=UTC)
+        assert admin.post(self.url(show), show_form(movie=movie.pk, total_seats=9)).status_code == 302
+        assert Show.objects.get().total_seats == 9
+
+    def test_are_not_shrunk_below_a_booked_seat(self, admin: Client, alice: User, show: Show) -> None:
+        booking = book_seat(user=alice, show_id=show.pk, seat_number=4)
+        response = admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3))
+        assert response.status_code == 200
+        assert response.context["adminform"].errors["total_seats"] == [
+            "Seat 4 is booked: the show can't have fewer seats."
+        ]
+        assert Show.objects.get().total_seats == 5
+        cancel_booking(user=alice, booking_id=booking.pk)
+        assert admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3)).status_code == 302
+
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            *({"total_seats": seats} for seats in (0, 10_001, "x")),
+            *({"date_time_0": "soon"}, {"movie": 999}, {"screen_name": ""}, {"screen_name": "a\0b"}),
+        ],
+    )
+    def test_refuse_bad_input_in_the_form(self, admin: Client, show: Show, changes: dict[str, Any]) -> None:
+        response = admin.post(self.url(show), show_form(**{"movie": show.movie_id, **changes}))
+        assert response.status_code == 200
+        assert response.context["adminform"].errors
+
+    def test_with_bookings_are_not_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        cancel_booking(user=alice, booking_id=book_seat(user=alice, show_id=show.pk, seat_number=4).pk)
+        response = admin.post(self.url(show, "delete"), {"post": "yes"})
+        assert response.status_code == 200
+        assert "Cannot delete show" in response.content.decode()
+        assert Show.objects.exists()
+
+    def test_without_bookings_are_deleted(self, admin: Client, show: Show) -> None:
+        assert admin.post(self.url(show, "delete"), {"post": "yes"}).status_code == 302
+        assert not Show.objects.exists()
+
+    def test_booked_while_they_are_deleted_stay(
+        self, admin: Client, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def book_and_lock(*, show_id: int) -> Show:
+            Booking.objects.create(user=alice, show=show, seat_number=1, created_at=show.date_time)
+            return show
+
+        monkeypatch.setattr("reservations.admin.lock_show", book_and_lock)
+        response = admin.post(self.url(show, "delete"), {"post": "yes"})
+        assert response.status_code == 302
+        assert "something changed at the same moment" in told(response)
+        assert Show.objects.exists()
+
+    def test_deleted_while_they_are_changed_are_a_form_error(
+        self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from core.errors import NotFound
+
+        def gone(**_: Any) -> None:
+            raise NotFound
+
+        monkeypatch.setattr("reservations.admin.lock_show", gone)
+        response = admin.post(self.url(show), show_form(movie=show.movie_id))
+        assert response.context["adminform"].errors["total_seats"] == ["Not found."]
+
+    def test_are_not_deleted_in_bulk(self, admin: Client, show: Show) -> None:
+        data = {"action": "delete_selected", "_selected_action": [show.pk], "post": "yes"}
+        admin.post("/admin/catalog/show/", data)
+        assert Show.objects.exists()
+
+    def test_that_are_busy_are_told_so(self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+        def locked(**_: Any) -> None:
+            raise OperationalError("database is locked")
+
+        monkeypatch.setattr("reservations.admin.lock_show", locked)
+        response = admin.post(self.url(show), show_form(movie=show.movie_id))
+        assert (response.status_code, response["Retry-After"]) == (503, "1")
+
+
+class TestFilms:
+    def test_with_bookings_are_not_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        book_seat(user=alice, show_id=show.pk, seat_number=4)
+        response = admin.post(f"/admin/catalog/movie/{show.movie_id}/delete/", {"post": "yes"})
+        assert response.status_code == 200
+        assert Movie.objects.exists()
+
+    def test_without_bookings_are_deleted_with_their_shows(self, admin: Client, show: Show) -> None:
+        assert admin.post(f"/admin/catalog/movie/{show.movie_id}/delete/", {"post": "yes"}).status_code == 302
+        assert not Show.objects.exists()
+
+
+class TestBookings:
+    def cancel(self, admin: Client, *bookings: Booking) -> str:
+        data = {"action": "cancel", "_selected_action": [booking.pk for booking in bookings]}
+        response = admin.post("/admin/reservations/booking/", data)
+        assert response.status_code == 302
+        return told(response)
+
+    def test_are_cancelled_through_the_domain(self, admin: Client, alice: User, show: Show) -> None:
+        booking = book_seat(user=alice, show_id=show.pk, seat_number=4)
+        assert "cancelled" in self.cancel(admin, booking)
+        booking.refresh_from_db()
+        assert (booking.status, booking.cancelled_at is None) == ("cancelled", False)
+        assert "already cancelled" in self.cancel(admin, booking)
+
+    def test_of_a_show_that_has_begun_stay(self, admin: Client, alice: User, show: Show) -> None:
+        booking = book_seat(user=alice, show_id=show.pk, seat_number=4)
+        begin(show)
+        assert "The show has begun" in self.cancel(admin, booking)
+        assert Booking.objects.get().status == "booked"
+
+    def test_can_only_be_looked_at(self, admin: Client, alice: User, show: Show) -> None:
+        booking = book_seat(user=alice, show_id=show.pk, seat_number=4)
+        page = f"/admin/reservations/booking/{booking.pk}/"
+        assert admin.get(f"{page}change/").status_code == 200
+        assert admin.post(f"{page}change/", {"seat_number": 5, "status": "cancelled"}).status_code == 403
+        assert admin.post(f"{page}delete/", {"post": "yes"}).status_code == 403
+        assert admin.get("/admin/reservations/booking/add/").status_code == 403
+        assert Booking.objects.get().seat_number == 4
+
+
+class TestAccounts:
+    def test_with_bookings_are_not_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        book_seat(user=alice, show_id=show.pk, seat_number=4)
+        assert admin.post(f"/admin/core/user/{alice.pk}/delete/", {"post": "yes"}).status_code == 200
+        assert User.objects.filter(pk=alice.pk).exists()
+
+    def test_a_name_taken_in_another_case_is_a_form_error(self, admin: Client, alice: User) -> None:
+        data = {"username": "ALICE", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+        response = admin.post("/admin/core/user/add/", data)
+        assert response.status_code == 200
+        assert "already exists" in response.content.decode()
+
+    def test_a_name_taken_at_the_same_moment_is_a_message(self, admin: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+        def taken(*_: Any, **__: Any) -> None:
+            raise IntegrityError("UNIQUE constraint failed")
+
+        monkeypatch.setattr("core.models.User.save", taken)
+        data = {"username": "carol", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
+        response = admin.post("/admin/core/user/add/", data)
+        assert response.status_code == 302
+        assert "something changed at the same moment" in told(response)
+
+
+def test_only_staff_come_in(client: Client, alice: User) -> None:
+    client.force_login(alice)
+    assert client.get("/admin/catalog/show/").status_code == 302
+    assert client.get("/admin").status_code == 302
