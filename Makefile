@@ -9,7 +9,7 @@ export DEBUG ?= 1
 
 BIN := .venv/bin
 
-.PHONY: help run serve test test-sqlite test-postgres coverage check lint types schemas schemathesis clean
+.PHONY: help run serve test check lint types schemas schema-files schemathesis clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,18 +26,10 @@ serve: .venv/run.stamp  ## serve what is there
 	$(BIN)/granian --interface wsgi --host $(HOST) --port $(PORT) --workers $(WORKERS) \
 		--blocking-threads $(THREADS) --log-level warning core.wsgi:application
 
-test: test-sqlite test-postgres  ## every test, on SQLite and on a real PostgreSQL
-
-test-sqlite: .venv/dev.stamp
-	DATABASE_URL= $(BIN)/pytest
-
-test-postgres: .venv/dev.stamp
-	$(BIN)/python -m tests.postgres $(BIN)/pytest
-
-coverage: .venv/dev.stamp  ## line and branch coverage over both databases, at least 95 %
+test: .venv/dev.stamp  ## every test, on SQLite and on a real PostgreSQL, and the coverage of both together
 	$(BIN)/coverage erase
-	DATABASE_URL= $(BIN)/coverage run -m pytest -q
-	$(BIN)/python -m tests.postgres $(BIN)/coverage run --append -m pytest -q
+	DATABASE_URL= $(BIN)/coverage run -m pytest
+	$(BIN)/python -m tests.postgres $(BIN)/coverage run --append -m pytest
 	$(BIN)/coverage report
 
 check: lint types schemas  ## lint, types, migrations, OpenAPI and SDL

@@ -44,7 +44,7 @@ class RequestLog:
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             }
-            log.info("request", extra={"facts": facts})
+            log.info("%s %s", request.method, request.path, extra={"facts": facts})
             return response
         finally:
             request_id.reset(token)

@@ -89,6 +89,7 @@ def describe(
     ``staff`` that others are refused, ``paged`` that it answers with ``answer_page``, ``database`` that it asks the
     database. The examples are those of the serializers.
     """
+    note = {"leads_to": leads_to or {}, "refuses": refuses, "staff": staff, "paged": paged, "database": database}
     sample = example or getattr(getattr(answer, "child", answer), "example", None)
     examples = [OpenApiExample(name, value=sample, response_only=True, status_codes=[str(status)])] if sample else []
     if sent := getattr(options.get("request"), "example", None):
@@ -104,9 +105,7 @@ def describe(
             )
         },
         examples=examples,
-        extensions={
-            _NOTE: {"leads_to": leads_to or {}, "refuses": refuses, "staff": staff, "paged": paged, "database": database}
-        },
+        extensions={_NOTE: note},
         **options,
     )
 

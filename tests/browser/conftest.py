@@ -66,6 +66,14 @@ def page(context: BrowserContext, watch: Watch) -> Page:
 
 
 @pytest.fixture
+def graphiql(page: Page) -> Page:
+    """The page, once GraphiQL has opened its first tab."""
+    page.goto("/graphql/")
+    expect(page.locator(".graphiql-query-editor")).to_contain_text("SignUp(")
+    return page
+
+
+@pytest.fixture
 def shoot(page: Page) -> Callable[[str], None]:
     """Save a screenshot where ``SCREENSHOTS`` names a folder for them."""
 

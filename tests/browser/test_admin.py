@@ -43,6 +43,21 @@ class TestShows:
         expect(row.locator(".field-sold")).to_have_text("1")
         expect(row.locator(".field-available")).to_have_text("4")
 
+    def test_a_show_is_added_with_the_pickers(self, staff: Page, served: Served, show: int) -> None:
+        staff.goto("/admin/catalog/show/add/")
+        staff.locator(".field-movie .select2-selection").click()
+        staff.locator(".select2-search__field").fill("Third")
+        staff.locator(".select2-results__option", has_text="The Third Man").first.click()
+        staff.locator("input[name=screen_name]").fill("Studio")
+        staff.locator(".field-date_time .date-icon").click()
+        staff.locator(".calendarbox:visible .calendarnav-next").click()
+        staff.locator(".calendarbox:visible").get_by_role("link", name="15", exact=True).click()
+        staff.locator(".field-date_time .clock-icon").click()
+        staff.locator(".clockbox:visible").get_by_role("link", name="Noon").click()
+        staff.locator("input[name=total_seats]").fill("24")
+        staff.get_by_role("button", name="Save", exact=True).click()
+        expect(staff.locator(".messagelist .success")).to_contain_text("was added successfully")
+
     def test_a_booked_seat_is_not_taken_away(
         self, staff: Page, show: int, served: Served, shoot: Callable[[str], None]
     ) -> None:
