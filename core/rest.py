@@ -17,6 +17,7 @@ from core.body import read_json
 from core.database import refusal_of
 from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
 from core.fields import DigitsField
+from core.models import User
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ STATUS = {
 }
 
 # What the framework refuses before our code is asked.
-_TRANSPORT_CODES = {
+_TRANSPORT_CODES: dict[type[exceptions.APIException], str] = {
     exceptions.PermissionDenied: "permission_denied",
     exceptions.MethodNotAllowed: "method_not_allowed",
     exceptions.NotAcceptable: "not_acceptable",
@@ -126,7 +127,13 @@ def _flat(detail: Any) -> dict[str, list[str]]:
     return {field: [str(message) for message in messages] for field, messages in detail.items()}
 
 
-# --- Input ------------------------------------------------------------------------------------
+# --- Input: who, and what ---------------------------------------------------------------------
+
+
+def user_of(request: Request) -> User:
+    """Tell who is asking, in a view that lets in nobody without an account."""
+    assert isinstance(request.user, User)
+    return request.user
 
 
 def read(
@@ -148,7 +155,8 @@ def read_query(serializer: type[serializers.Serializer[Any]], request: Request) 
     :raises rest_framework.exceptions.ValidationError: a parameter can't be read; it is named.
     """
     given = dict(request.query_params.lists())
-    if repeated := [name for name in serializer().fields if len(given.get(name, ())) > 1]:
+    known = serializer().fields
+    if repeated := [name for name, values in given.items() if name in known and len(values) > 1]:
         raise Invalid(errors={name: ["Give it once."] for name in repeated})
     reader = serializer(data={name: values[-1] for name, values in given.items()})
     reader.is_valid(raise_exception=True)

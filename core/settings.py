@@ -209,14 +209,17 @@ REST_FRAMEWORK = {
 SPECTACULAR_SETTINGS = {
     "TITLE": "Movie ticket booking",
     "DESCRIPTION": (
-        "Films, their shows, and numbered seats that are never sold twice.\n\n"
+        "Movies, their shows, and numbered seats that are never sold twice.\n\n"
         "Send `Authorization: Bearer <access>` with the token that `POST /login` gives. "
         "Every error is `{code, detail}` and the refusal's facts: `code` is for programs and stays, "
         "`detail` is for people and may change. A 4xx promises that nothing happened; a 2xx promises that it is "
-        "durable. Times are ISO 8601 with an offset, UTC in answers. The same rules are served over GraphQL "
-        "at `/graphql/`."
+        "durable. An unknown address is 404, and a method that an address has not is 405 with `Allow`.\n\n"
+        "Times are ISO 8601 with an offset, UTC in answers. Lists are plain arrays, paged by `limit` and `offset`. "
+        "Each address answers with and without its trailing slash. The same rules are served over GraphQL at "
+        "`/graphql/`."
     ),
     "VERSION": "1.0.0",
+    "SORT_OPERATIONS": False,  # they come in the order of core.urls
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": True,
     "PREPROCESSING_HOOKS": ["core.urls.only_canonical_addresses"],

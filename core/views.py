@@ -17,7 +17,7 @@ from rest_framework.response import Response
 from core import accounts
 from core.errors import Invalid, NoActiveAccount, NotFound, Throttled, TokenNotValid
 from core.openapi import describe
-from core.rest import INTERNAL_ERROR, View, answer_exception_outside_views, read
+from core.rest import INTERNAL_ERROR, View, answer_exception_outside_views, read, user_of
 from core.serializers import (
     LoginSerializer,
     RefreshTokenSerializer,
@@ -107,7 +107,7 @@ class MeView(View):
     @describe("me", "Who am I?", answer=UserSerializer, tags=["accounts"])
     def get(self, request: Request) -> Response:
         """The account that the access token speaks for."""
-        return Response(UserSerializer(request.user).data)
+        return Response(UserSerializer(user_of(request)).data)
 
 
 class HealthSerializer(serializers.Serializer[None]):

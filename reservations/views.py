@@ -8,7 +8,7 @@ from catalog.models import Movie, Show
 from catalog.programme import Protected
 from catalog.views import StaffWrites
 from core.openapi import describe
-from core.rest import View, answer_page, read, read_query
+from core.rest import View, answer_page, read, read_query, user_of
 from reservations import scheduling
 from reservations.availability import available, in_full, with_available_seats
 from reservations.booking import (
@@ -130,7 +130,7 @@ class BookView(View):
     )
     def post(self, request: Request, show_id: int) -> Response:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it."""
-        booking = book_seat(user=request.user, show_id=show_id, **read(BookSeatSerializer, request))
+        booking = book_seat(user=user_of(request), show_id=show_id, **read(BookSeatSerializer, request))
         return Response(BookingSerializer(booking).data, status=201)
 
 
@@ -138,7 +138,7 @@ class BookingView(View):
     @describe("getBooking", "Get a booking", answer=BookingSerializer, tags=["bookings"])
     def get(self, request: Request, booking_id: int) -> Response:
         """One's own; somebody else's is `not_found`."""
-        booking = get_object_or_404(in_full(Booking.objects.filter(user=request.user)), pk=booking_id)
+        booking = get_object_or_404(in_full(Booking.objects.filter(user=user_of(request))), pk=booking_id)
         return Response(BookingSerializer(booking).data)
 
 
@@ -154,7 +154,7 @@ class CancelView(View):
     )
     def post(self, request: Request, booking_id: int) -> Response:
         """One's own. The seat is free at once, and the booking stays as history."""
-        booking = cancel_booking(user=request.user, booking_id=booking_id)
+        booking = cancel_booking(user=user_of(request), booking_id=booking_id)
         return Response(BookingSerializer(booking).data)
 
 
@@ -172,11 +172,9 @@ class MyBookingsView(View):
         query = read_query(BookingQuery, request)
         ordering = query["ordering"].replace("date_time", "show__date_time")
         bookings = (
-            Booking.objects.filter(user=request.user)
+            Booking.objects.filter(user=user_of(request))
             .with_status(query.get("status"))
             .upcoming(query.get("upcoming"))
             .order_by(ordering, "-id")
         )
-        return answer_page(
-            request, in_full(bookings), BookingSerializer, limit=query["limit"], offset=query["offset"]
-        )
+        return answer_page(request, in_full(bookings), BookingSerializer, limit=query["limit"], offset=query["offset"])

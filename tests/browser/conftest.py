@@ -67,8 +67,10 @@ def page(context: BrowserContext, watch: Watch) -> Page:
 
 @pytest.fixture
 def graphiql(page: Page) -> Page:
-    """The page, once GraphiQL has opened its first tab."""
-    page.goto("/graphql/")
+    """The page, once GraphiQL has learnt the schema and opened its first tab."""
+    with page.expect_response(lambda response: response.request.method == "POST") as schema:
+        page.goto("/graphql/")
+    schema.value.finished()
     expect(page.locator(".graphiql-query-editor")).to_contain_text("SignUp(")
     return page
 

@@ -34,18 +34,14 @@ def execute(block: Locator, seat: str) -> None:
 
 
 class TestSwagger:
-    def test_opens_under_the_policy_that_the_server_sends(self, page: Page, shoot: Callable[[str], None]) -> None:
-        response = page.goto("/swagger/")
+    def test_opens_at_the_bare_address_under_the_policy(self, page: Page, shoot: Callable[[str], None]) -> None:
+        response = page.goto("/")
         assert response
         assert "script-src 'self';" in response.headers["content-security-policy"]
+        expect(page).to_have_url("/swagger/")
         expect(page.get_by_role("heading", name="Movie ticket booking")).to_be_visible()
         expect(page.locator(".opblock")).not_to_have_count(0)
         shoot("swagger")
-
-    def test_is_where_the_bare_address_leads(self, page: Page) -> None:
-        page.goto("/")
-        expect(page).to_have_url("/swagger/")
-        expect(page.locator(".opblock")).not_to_have_count(0)
 
     def test_books_a_seat_with_the_customers_token(
         self, page: Page, served: Served, shoot: Callable[[str], None]

@@ -50,7 +50,9 @@ class Watch:
             self.noted.append(f"outside: {request.method} {request.url}")
 
     def _failed(self, request: Request) -> None:
-        self.noted.append(f"failed: {request.method} {request.url} {request.failure}")
+        # Aborted is what the page itself gave up: a search while the next letter is typed, all when it is left.
+        if request.failure != "net::ERR_ABORTED":
+            self.noted.append(f"failed: {request.method} {request.url} {request.failure}")
 
     def _response(self, response: Response) -> None:
         if response.status >= 400 and not self._is_icon(response.url):
