@@ -58,7 +58,7 @@ class TestShows:
         staff.get_by_role("button", name="Save", exact=True).click()
         expect(staff.locator(".messagelist .success")).to_contain_text("was added successfully")
 
-    def test_a_booked_seat_is_not_taken_away(
+    def test_seats_are_taken_away_down_to_the_last_booked_one(
         self, staff: Page, show: int, served: Served, shoot: Callable[[str], None]
     ) -> None:
         staff.goto(f"/admin/catalog/show/{show}/change/")
@@ -67,9 +67,6 @@ class TestShows:
         expect(staff.locator(".field-total_seats .errorlist")).to_contain_text("Seat 4 is booked")
         shoot("admin-refusal")
         assert served.available(show) == 4
-
-    def test_a_seat_that_nobody_booked_is_taken_away(self, staff: Page, show: int, served: Served) -> None:
-        staff.goto(f"/admin/catalog/show/{show}/change/")
         staff.locator("input[name=total_seats]").fill("4")
         staff.get_by_role("button", name="Save", exact=True).click()
         expect(staff.locator(".messagelist .success")).to_contain_text("was changed successfully")

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from catalog.models import Movie, Show
 from catalog.programme import Protected, delete_movie
@@ -17,12 +19,13 @@ from reservations.booking import (
     SeatOutOfRange,
     SeatTaken,
     ShowFull,
+    ShowStarted,
     book_seat,
     cancel_booking,
 )
 from reservations.models import Booking
 from reservations.scheduling import SeatsInUse, change_show, delete_show
-from tests.conftest import make_show, make_user
+from tests.conftest import begin, make_show, make_user
 from tests.interleaving import all_at_once, run_into, without_index
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
@@ -290,3 +293,14 @@ def test_seats_of_one_show_do_not_wait_for_each_other(
         monkeypatch=monkeypatch,
     )
     assert finished == ["bob", "alice"]
+
+
+def test_the_look_for_the_reason_goes_by_the_databases_clock(
+    show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The application's clock is late: by it the show has not begun, and a free seat would seem to be taken."""
+    begin(show)
+    late = timezone.now() - timedelta(hours=1)
+    monkeypatch.setattr(domain.timezone, "now", lambda: late)
+    with pytest.raises(ShowStarted):
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
