@@ -56,7 +56,7 @@ def read_json(request: HttpRequest) -> Any:
         # A Decimal is nobody's idea of an integer: 5.0 stays apart from 5 at both doors.
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=Decimal)
         if _SURROGATE.search(text):
-            json.dumps(value, ensure_ascii=False).encode()  # fails on half of a surrogate pair
+            json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on half of a surrogate pair
     except RecursionError as fault:
         raise MalformedJSON(reason="it is nested too deeply") from fault
     except UnicodeError as fault:

@@ -110,6 +110,7 @@ class TestErrors:
             b'{"username": "\xff"}',
             b'{"username": "\\ud800"}',
             b'["\\udc00"]',
+            b'["\\udc00", 1.5]',
             b'{"\\ud800": 1}',
             b"[" * 1000 + b"]" * 1000,
             b"[" * 30_000,
@@ -128,6 +129,13 @@ class TestErrors:
         error(rest.send("POST", "/login", body), 400, "malformed_json")
         response = graph.send(body)
         assert (response.status_code, response.json()["errors"][0]["extensions"]["code"]) == (400, "malformed_json")
+
+    def test_a_whole_surrogate_pair_beside_a_fraction_is_json(self, rest: Any, graph: Any) -> None:
+        body = b'{"username": "\\ud83c\\udfac", "password": 1.5}'
+        assert list(error(rest.send("POST", "/login", body), 400, "invalid")["errors"]) == ["password"]
+        assert graph.send(body).json()["errors"][0]["extensions"]["code"] == "invalid"
+        body = b'{"query": "{ me { id } }", "variables": {"a": "\\ud83c\\udfac", "b": 1.5}}'
+        assert graph.send(body).json() == {"data": {"me": None}}
 
     @pytest.mark.parametrize("body", [b"null", b"5", b'"text"', b"true", b"[]", b"[{}]", b"1.5"])
     def test_a_body_that_is_no_object_is_invalid_at_both_doors(self, rest: Any, graph: Any, body: bytes) -> None:
