@@ -7,6 +7,7 @@ from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.db import IntegrityError
 from django.db.models.deletion import ProtectedError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from core.models import User
 
@@ -18,6 +19,11 @@ class NoDeadEnds(admin.ModelAdmin):
         actions = super().get_actions(request)
         actions.pop("delete_selected", None)
         return actions
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], Any]:
+        to_delete, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        # What is protected nobody may delete: to say that a permission is lacking would be the wrong reason.
+        return to_delete, counts, set() if protected else lacking, protected
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return self._or_a_message(request, super().changeform_view, *args, **kwargs)
@@ -39,6 +45,9 @@ class UserAdmin(NoDeadEnds, DjangoUserAdmin):  # type: ignore[misc]
     """Accounts and who of them is staff."""
 
 
+# They show refresh tokens, and there is nothing for people to do with them.
+admin.site.unregister([BlacklistedToken, OutstandingToken])
+admin.site.enable_nav_sidebar = False  # it takes the room of the lists' last columns
 admin.site.site_header = "Movie ticket booking"
 admin.site.site_title = "Movie ticket booking"
 admin.site.index_title = "Films, shows and bookings"

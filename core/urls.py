@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from django.contrib import admin
+from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
 from django.views.generic import RedirectView
 
@@ -72,6 +73,7 @@ urlpatterns = [
     *with_and_without_slash(CANONICAL, prefix="api/"),
     *with_and_without_slash(OLDER),
     *with_and_without_slash([path("graphql/", graphql_api.views.graphql, name="graphql")]),
+    path("favicon.ico", RedirectView.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"))),
     path("", RedirectView.as_view(url="/swagger/")),
     path("admin", RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),

@@ -1,18 +1,20 @@
 """The graph: what can be asked, and what can be done. Each resolver asks who and what, and calls the domain once."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import strawberry
 from django.conf import settings
 from django.db.models import QuerySet
+from graphql import FieldNode, OperationDefinitionNode
 from strawberry import relay
-from strawberry.extensions import DisableIntrospection, ParserCache, ValidationCache
+from strawberry.extensions import DisableIntrospection, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 
 from catalog import models as catalog
 from core import accounts
-from core.errors import NotAuthenticated
+from core.errors import NotAuthenticated, TokenNotValid
 from core.models import User as Account
 from graphql_api import types
 from graphql_api.connections import After, Before, Connection, First, Last, Page, connect
@@ -28,6 +30,8 @@ class Context:
 
     account: Account | None
     address: str
+    refused: TokenNotValid | None = None
+    """Why the token that was sent does not hold."""
 
     def account_or_refuse(self) -> Account:
         """Give the account.
@@ -37,6 +41,31 @@ class Context:
         if self.account is None:
             raise NotAuthenticated
         return self.account
+
+
+class TokenHolds(SchemaExtension):
+    """Refuse a token that does not hold before anything is done for it.
+
+    As in REST, no token is looked at to open, renew or end a session: a front end that sends its old token with
+    every request could not log in again.
+    """
+
+    _FOR_EVERYBODY: ClassVar[set[str]] = {"signup", "login", "refreshToken", "logout"}
+
+    def on_execute(self) -> Iterator[None]:
+        refused = self.execution_context.context.refused
+        if refused and not all(name in self._FOR_EVERYBODY for name in self._root_fields()):
+            raise refused
+        yield
+
+    def _root_fields(self) -> Iterator[str]:
+        """Name what the document asks for; a fragment at the root is none of those for everybody."""
+        document = self.execution_context.graphql_document
+        assert document is not None
+        for operation in document.definitions:
+            if isinstance(operation, OperationDefinitionNode):
+                for selected in operation.selection_set.selections:
+                    yield selected.name.value if isinstance(selected, FieldNode) else ""
 
 
 Info = strawberry.Info[Context, None]
@@ -163,7 +192,13 @@ def build_schema(*, development: bool) -> Graph:
         query=Query,
         mutation=Mutation,
         config=StrawberryConfig(disable_field_suggestions=not development),
-        extensions=[*hidden, Limits, lambda: ParserCache(maxsize=256), lambda: ValidationCache(maxsize=256)],
+        extensions=[
+            *hidden,
+            Limits,
+            TokenHolds,
+            lambda: ParserCache(maxsize=256),
+            lambda: ValidationCache(maxsize=256),
+        ],
         exception_handlers=REFUSALS_AS_DATA,
     )
 

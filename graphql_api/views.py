@@ -16,7 +16,7 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from core.authentication import BearerAuthentication
 from core.body import read_json
-from core.errors import DomainError, Invalid, Kind
+from core.errors import DomainError, Invalid, Kind, TokenNotValid
 from core.rest import STATUS, headers_of
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
@@ -42,9 +42,8 @@ def answer(request: HttpRequest, schema: strawberry.Schema) -> HttpResponse:
     fit the schema; 401, 503 and 500 as in REST.
     """
     try:
-        authenticated = BearerAuthentication().authenticate(request)
         query, variables, operation_name = _operation(read_json(request))
-        context = Context(account=authenticated and authenticated[0], address=client_address(request))
+        context = _context(request)
         result = schema.execute_sync(
             query, variable_values=variables, context_value=context, operation_name=operation_name
         )
@@ -57,6 +56,15 @@ def answer(request: HttpRequest, schema: strawberry.Schema) -> HttpResponse:
     if result.errors:
         return _answer_errors(result.errors, data=result.data)
     return JsonResponse({"data": result.data})
+
+
+def _context(request: HttpRequest) -> Context:
+    address = client_address(request)
+    try:
+        authenticated = BearerAuthentication().authenticate(request)
+    except TokenNotValid as refused:
+        return Context(account=None, address=address, refused=refused)
+    return Context(account=authenticated and authenticated[0], address=address)
 
 
 def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:

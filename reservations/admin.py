@@ -35,7 +35,7 @@ class ShowAdmin(NoDeadEnds):
 
     form = ShowForm
     list_display = ["movie", "screen_name", "date_time", "total_seats", "sold", "available"]
-    list_filter = ["date_time", "screen_name"]
+    list_filter = ["screen_name"]
     search_fields = ["movie__title", "screen_name"]
     date_hierarchy = "date_time"
     ordering = ["date_time", "id"]
@@ -63,7 +63,7 @@ class BookingAdmin(NoDeadEnds):
     """Bookings, to look at; what can be done with one is to cancel it, as its owner could."""
 
     list_display = ["id", "user", "show", "seat_number", "status", "created_at", "cancelled_at"]
-    list_filter = ["status", "show__date_time", "show__screen_name"]
+    list_filter = ["status", "show__screen_name"]
     search_fields = ["user__username", "show__movie__title"]
     date_hierarchy = "created_at"
     list_select_related = ["user", "show__movie"]

@@ -121,7 +121,10 @@ class TestShows:
         cancel_booking(user=alice, booking_id=book_seat(user=alice, show_id=show.pk, seat_number=4).pk)
         response = admin.post(self.url(show, "delete"), {"post": "yes"})
         assert response.status_code == 200
-        assert "Cannot delete show" in response.content.decode()
+        page = response.content.decode()
+        assert "Cannot delete show" in page
+        assert "Seat 4, The Third Man" in page
+        assert "permission" not in page
         assert Show.objects.exists()
 
     def test_without_bookings_are_deleted(self, admin: Client, show: Show) -> None:
@@ -236,3 +239,8 @@ def test_only_staff_come_in(client: Client, alice: User) -> None:
     client.force_login(alice)
     assert client.get("/admin/catalog/show/").status_code == 302
     assert client.get("/admin").status_code == 302
+
+
+def test_nobody_reads_refresh_tokens(admin: Client) -> None:
+    assert admin.get("/admin/token_blacklist/outstandingtoken/").status_code == 404
+    assert "oken" not in admin.get("/admin/").content.decode().replace("csrfmiddlewaretoken", "")

@@ -375,6 +375,24 @@ class TestTokens:
         assert door.me(str(token)).code == "token_not_valid"
 
 
+class TestAStaleToken:
+    """A front end that sends its token with every request must be able to replace one that has run out."""
+
+    @pytest.fixture(autouse=True)
+    def _send_it_with_everything(self, door: Any) -> None:
+        door.client.defaults["HTTP_AUTHORIZATION"] = "Bearer stale"
+
+    def test_is_not_looked_at_to_begin_renew_or_end_a_session(self, door: Any) -> None:
+        assert door.signup(username="carol", password=PASSWORD).ok
+        pair = door.login(username="carol", password=PASSWORD).facts
+        pair = door.refresh(pair["refresh"]).facts
+        assert door.logout(pair["refresh"]).ok
+
+    def test_is_refused_for_everything_else(self, door: Any, show: Show) -> None:
+        for answer in (door.me(None), door.book(None, show.pk, 1), door.bookings(None), door.movies("")):
+            assert (answer.code, answer.status) == ("token_not_valid", 401)
+
+
 class TestThrottling:
     @pytest.fixture(autouse=True)
     def _small_budgets(self, settings: Any, _quick_hashes_and_wide_budgets: None) -> None:

@@ -71,7 +71,7 @@ def graphiql(page: Page) -> Page:
     with page.expect_response(lambda response: response.request.method == "POST") as schema:
         page.goto("/graphql/")
     schema.value.finished()
-    expect(page.locator(".graphiql-query-editor")).to_contain_text("SignUp(")
+    expect(page.locator(".graphiql-query-editor")).to_contain_text("mutation SignUp")
     return page
 
 

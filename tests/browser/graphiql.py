@@ -1,6 +1,7 @@
 """What a developer does in GraphiQL."""
 
 import json
+import re
 from typing import Any
 
 from playwright.sync_api import Page, expect
@@ -10,7 +11,7 @@ from tests.browser.served import Served
 
 def take_tab(page: Page, name: str) -> None:
     page.locator(".graphiql-tab-button", has_text=name).click()
-    expect(page.locator(".graphiql-query-editor")).to_contain_text(f"{name}(")
+    expect(page.locator(".graphiql-query-editor")).to_contain_text(re.compile(rf"(query|mutation) {name}\b"))
 
 
 def write(page: Page, editor: str, text: str) -> None:

@@ -1,7 +1,6 @@
 """What no page may do, seen by the browser itself."""
 
 import re
-from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Request, Response, WebError
 
@@ -39,7 +38,7 @@ class Watch:
 
     def _console(self, message: ConsoleMessage) -> None:
         address = message.location.get("url", "")
-        if message.type == "error" and not self._is_icon(address):
+        if message.type == "error":
             self.noted.append(f"console: {message.text} ({address})")
 
     def _uncaught(self, error: WebError) -> None:
@@ -55,9 +54,5 @@ class Watch:
             self.noted.append(f"failed: {request.method} {request.url} {request.failure}")
 
     def _response(self, response: Response) -> None:
-        if response.status >= 400 and not self._is_icon(response.url):
+        if response.status >= 400:
             self.noted.append(f"answer: {response.status} {response.request.method} {response.url}")
-
-    def _is_icon(self, address: str) -> bool:
-        """The browser asks for this by itself, where a page names no icon; the admin's pages name none."""
-        return urlsplit(address).path == "/favicon.ico"

@@ -206,6 +206,19 @@ class TestTransport:
         assert response["WWW-Authenticate"].startswith("Bearer")
         assert response.json()["data"] is None
 
+    @pytest.mark.parametrize(
+        "query",
+        [
+            'mutation { ...A } fragment A on Mutation { logout(input: {refresh: "x"}) { __typename } }',
+            'mutation { logout(input: {refresh: "x"}) { __typename }'
+            " cancelBooking(input: {bookingId: 1}) { __typename } }",
+            "{ __typename }",
+        ],
+    )
+    def test_a_bad_token_is_overlooked_for_sessions_alone(self, graph: Any, db: None, query: str) -> None:
+        answer = graph.ask(query, "nonsense")
+        assert (answer.code, answer.status) == ("token_not_valid", 401)
+
     def test_graphiql_is_there_in_development(self, graph: Any, settings: Any) -> None:
         settings.DEBUG = True
         response = graph.client.get("/graphql/", headers={"accept": "text/html"})
