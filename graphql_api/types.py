@@ -43,16 +43,24 @@ def parts_of(global_id: str) -> tuple[str, int]:
     return (kind, int(number)) if number.isdecimal() and len(number) < 19 else ("", 0)
 
 
+class Node(relay.Node):
+    """What has a global id: the type's name and the row's number."""
+
+    @classmethod
+    def resolve_id_attr(cls) -> str:
+        return "pk"  # the library would look for it among the annotations, once a row
+
+
 @strawberry_django.type(core.User, name="User", description="An account, as its owner sees it.")
-class User(relay.Node):
-    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+class User(Node):
+    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
     username: auto
     email: auto
 
 
 @strawberry_django.type(catalog.Movie, name="Movie", description="A film.")
-class Movie(relay.Node):
-    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+class Movie(Node):
+    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
     title: auto
     duration_minutes: auto
 
@@ -85,8 +93,8 @@ class Movie(relay.Node):
 
 
 @strawberry_django.type(catalog.Show, name="Show", description="One showing of a film on a screen.")
-class Show(relay.Node):
-    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+class Show(Node):
+    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
     screen_name: auto
     date_time: auto
     total_seats: auto
@@ -106,8 +114,8 @@ class Show(relay.Node):
 
 
 @strawberry_django.type(reservations.Booking, name="Booking", description="A seat that somebody has, or had.")
-class Booking(relay.Node):
-    database_id: int = strawberry_django.field(field_name="pk", description=DATABASE_ID)
+class Booking(Node):
+    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
     seat_number: auto
     status: BookingStatus  # type: ignore[valid-type]
     created_at: auto

@@ -7,7 +7,7 @@ import pytest
 
 from catalog.models import Movie, Show
 from core.models import User
-from graphql_api.limits import MOST_ROWS
+from graphql_api.limits import MOST_VALUES
 from tests.conftest import PASSWORD
 from tests.doors import global_id
 
@@ -80,17 +80,20 @@ class TestLimits:
         answer = graph.ask("{ me { " + " ".join(f"a{n}: id" for n in range(16)) + "} }")
         assert (answer.code, answer.status) == ("limit_exceeded", 400)
 
-    def test_the_rows_that_a_query_could_answer_are_bounded(self, graph: Any, show: Show) -> None:
-        assert graph.ask("{ movies { nodes { shows { nodes { id } } } } }").ok
-        nested = "{ movies { nodes { shows { nodes { movie { shows { nodes { id } } } } } } } }"
-        assert graph.ask(nested).code == "limit_exceeded"
-        query = (
+    def test_the_values_that_a_query_could_answer_are_bounded(self, graph: Any, show: Show) -> None:
+        two_levels = "{ movies { nodes { id title shows { nodes { %s } } } } }"
+        assert graph.ask(two_levels % "id databaseId screenName dateTime totalSeats availableSeats").ok
+        assert graph.ask(
+            two_levels % "id databaseId movie { id databaseId title durationMinutes } screenName dateTime"
+        ).code == ("limit_exceeded")
+        three_levels = (
             "query($n: Int!) { movies(first: $n) { nodes { shows(first: $n) { nodes { movie {"
             " shows(first: $n) { nodes { id } } } } } } } }"
         )
-        assert graph.ask(query, n=28).ok
-        assert MOST_ROWS < 30 + 30**2 + 30**3
-        assert graph.ask(query, n=30).code == "limit_exceeded"
+        largest = round(MOST_VALUES ** (1 / 3))
+        assert largest**3 <= MOST_VALUES < (largest + 1) ** 3
+        assert graph.ask(three_levels, n=largest).ok
+        assert graph.ask(three_levels, n=largest + 1).code == "limit_exceeded"
 
     def test_one_password_is_checked_a_request(self, graph: Any, alice: User) -> None:
         login = 'login(input: {username: "alice", password: "x"}) { ... on Refusal { code } }'
