@@ -1,14 +1,13 @@
 """Films from a CSV file."""
 
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from catalog.models import LONGEST_MOVIE, Movie
+from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie
 from core.database import one_transaction
 
 _COLUMNS = ("title", "duration_minutes")
-_LONGEST_TITLE = 255
 _BATCH = 1000
 
 
@@ -31,7 +30,10 @@ def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
     """
     reader = csv.DictReader(lines, strict=True)
     try:
-        missing = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
+        columns = reader.fieldnames or ()
+        if repeated := [column for column in _COLUMNS if columns.count(column) > 1]:
+            raise UnreadableFile(f"line 1: there are several columns {' and '.join(repeated)}")
+        missing = [column for column in _COLUMNS if column not in columns]
         if missing:
             raise UnreadableFile(f"line 1: there is no column {' and no column '.join(missing)}")
         for row in reader:
@@ -46,17 +48,17 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
     title, duration = (row["title"] or "").strip(), (row["duration_minutes"] or "").strip()
     if not title:
         return BadRow(line, "the title is missing")
-    if len(title) > _LONGEST_TITLE:
-        return BadRow(line, f"the title is longer than {_LONGEST_TITLE} characters")
+    if len(title) > LONGEST_TITLE:
+        return BadRow(line, f"the title is longer than {LONGEST_TITLE} characters")
     if "\0" in title:
         return BadRow(line, "the title contains a null character")
-    if not (duration.isascii() and duration.isdecimal() and 1 <= int(duration[:9]) <= LONGEST_MOVIE):
+    if not (duration.isascii() and duration.isdecimal() and len(duration) < 9 and 1 <= int(duration) <= LONGEST_MOVIE):
         return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {LONGEST_MOVIE}")
     return Movie(title=title, duration_minutes=int(duration))
 
 
 @one_transaction
-def add_new_movies(movies: Iterable[Movie]) -> int:
+def add_new_movies(movies: Sequence[Movie]) -> int:
     """Save the films that the catalogue does not have, by title and duration, and tell how many they were."""
     known = set(Movie.objects.values_list("title", "duration_minutes"))
     new = []

@@ -7,6 +7,7 @@ from django.db import models
 
 from core.errors import Invalid
 
+LONGEST_TITLE = 255  # characters
 LONGEST_MOVIE = 1440  # minutes
 MOST_SEATS = 10_000
 
@@ -15,8 +16,10 @@ class MovieQuerySet(models.QuerySet["Movie"]):
     def search(self, words: str) -> "MovieQuerySet":
         """Keep the films whose title contains the words, without regard to case.
 
-        :raises Invalid: the words contain a NUL, which PostgreSQL can't take.
+        :raises Invalid: more words than a title has room for, or a NUL, which PostgreSQL can't take.
         """
+        if len(words) > LONGEST_TITLE:
+            raise Invalid(errors={"search": [f"At most {LONGEST_TITLE} characters."]})
         if "\0" in words:
             raise Invalid(errors={"search": ["Null characters are not allowed."]})
         return self.filter(title__icontains=words) if words else self
@@ -25,7 +28,7 @@ class MovieQuerySet(models.QuerySet["Movie"]):
 class Movie(models.Model):
     """A film that is or was shown."""
 
-    title = models.CharField(max_length=255, help_text="1 to 255 characters.")
+    title = models.CharField(max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
     duration_minutes = models.PositiveSmallIntegerField(
         "duration",
         validators=[MinValueValidator(1), MaxValueValidator(LONGEST_MOVIE)],
@@ -56,17 +59,23 @@ class ShowQuerySet(models.QuerySet["Show"]):
     def starting(self, *, since: datetime | None = None, until: datetime | None = None) -> "ShowQuerySet":
         """Keep the shows that begin at ``since`` or later and at ``until`` or earlier.
 
-        :raises Invalid: a time without an offset.
+        :raises Invalid: a time without an offset, or beyond the calendar.
         """
-        for name, instant in (("from", since), ("to", until)):
-            if instant is not None and instant.utcoffset() is None:
-                raise Invalid(errors={name: ["Give a time with an offset, as 2026-12-24T18:30:00Z."]})
         shows = self
         if since is not None:
-            shows = shows.filter(date_time__gte=since)
+            shows = shows.filter(date_time__gte=_in_utc(since, "from"))
         if until is not None:
-            shows = shows.filter(date_time__lte=until)
+            shows = shows.filter(date_time__lte=_in_utc(until, "to"))
         return shows
+
+
+def _in_utc(instant: datetime, name: str) -> datetime:
+    try:
+        if instant.utcoffset() is not None:
+            return instant.astimezone(UTC)
+    except OverflowError:  # before the first or after the last day of the calendar
+        pass
+    raise Invalid(errors={name: ["Give a time with an offset, as 2026-12-24T18:30:00Z."]})
 
 
 class Show(models.Model):

@@ -57,7 +57,10 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
         raise NoActiveAccount
-    return _issue(user)
+    try:
+        return _issue(user)
+    except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
+        raise NoActiveAccount from fault
 
 
 def refresh(*, token: str, address: str) -> TokenPair:
@@ -67,7 +70,10 @@ def refresh(*, token: str, address: str) -> TokenPair:
     :raises TokenNotValid: malformed, expired, spent or revoked, or its account is gone or was deactivated.
     """
     spend_try("refresh", address=address)
-    return _exchange(token)
+    try:
+        return _exchange(token)
+    except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
+        raise TokenNotValid from fault
 
 
 @one_transaction
@@ -99,6 +105,8 @@ def _refuse_unacceptable(user: User, password: str) -> None:
         errors["password"] = list(refused.messages)
     if len(password) > LONGEST_PASSWORD:
         errors.setdefault("password", []).append(f"At most {LONGEST_PASSWORD} characters.")
+    if "\0" in password:
+        errors.setdefault("password", []).append("Null characters are not allowed.")
     if errors:
         raise Invalid(errors=errors)
 
@@ -148,7 +156,7 @@ def _spend(token: RefreshToken) -> None:
 def _decode(kind: type[Any], token: str) -> Any:
     try:
         return kind(token)
-    except TokenError as fault:
+    except (TokenError, KeyError, TypeError, ValueError, OverflowError) as fault:  # a claim that is not ours
         raise TokenNotValid from fault
 
 

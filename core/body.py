@@ -50,6 +50,8 @@ def read_json(request: HttpRequest) -> Any:
     except UnreadablePostError as fault:
         raise MalformedJSON(reason="it broke off") from fault
     if not body:
+        if "Transfer-Encoding" in request.headers:
+            raise MalformedJSON(reason="send it in one piece, with a Content-Length")
         return {}
     try:
         text = body.decode()

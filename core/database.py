@@ -2,6 +2,7 @@
 
 import functools
 import random
+import sqlite3
 import time
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
@@ -17,6 +18,14 @@ _RETRIES = 3
 _WORTH_RETRYING = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _BUSY = {"55P03", "57014", *_WORTH_RETRYING}  # lock_not_available, query_canceled (statement_timeout)
 _UNAVAILABLE_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator intervention, system
+_SQLITE_UNAVAILABLE = (
+    "readonly database",
+    "unable to open",
+    "disk I/O error",
+    "is full",
+    "malformed",
+    "not a database",
+)
 _UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
 
 
@@ -63,9 +72,9 @@ def _refusal_without_a_state(fault: Exception) -> DomainError | None:
     words = str(fault)
     if "database is locked" in words or "database table is locked" in words:
         return Busy()
-    if isinstance(fault, OperationalError | InterfaceError) and "no such" not in words and "syntax" not in words:
-        return DatabaseUnavailable()
-    return None
+    if isinstance(fault.__cause__, sqlite3.Error):
+        return DatabaseUnavailable() if any(sign in words for sign in _SQLITE_UNAVAILABLE) else None
+    return DatabaseUnavailable() if isinstance(fault, OperationalError | InterfaceError) else None
 
 
 def sqlstate(fault: Exception) -> str | None:

@@ -8,6 +8,11 @@ from datetime import UTC, datetime
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
+def has_traceback(record: logging.LogRecord) -> bool:
+    """Let a fault through, but not the line of Django's that repeats what RequestLog tells of every answer."""
+    return bool(record.exc_info)
+
+
 class OneLine(logging.Formatter):
     """Format an event as one JSON object; a traceback is a string inside it."""
 

@@ -4,6 +4,7 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
+from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, models
 from django.http import Http404, HttpRequest, JsonResponse
 from rest_framework import exceptions, serializers
@@ -107,6 +108,8 @@ def as_refusal(fault: Exception) -> DomainError | None:
         return NotAuthenticated()
     if isinstance(fault, Http404 | exceptions.NotFound):
         return NotFound()
+    if isinstance(fault, SuspiciousOperation):  # such as a thousand query parameters
+        return Invalid(errors={"non_field_errors": ["The request can't be read."]})
     if isinstance(fault, DatabaseError | InterfaceError):
         return refusal_of(fault)
     return None
@@ -151,13 +154,15 @@ def read(
 def read_query(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
     """Check the parameters of a request's query string, and give their values.
 
-    :raises Invalid: a parameter is given more than once, so that either could be meant.
+    :raises Invalid: a parameter is not known, or is given more than once, so that either could be meant.
     :raises rest_framework.exceptions.ValidationError: a parameter can't be read; it is named.
     """
     given = dict(request.query_params.lists())
     known = serializer().fields
     if repeated := [name for name, values in given.items() if name in known and len(values) > 1]:
         raise Invalid(errors={name: ["Give it once."] for name in repeated})
+    if unknown := given.keys() - known.keys():
+        raise Invalid(errors={name: ["There is no such parameter."] for name in sorted(unknown)})
     reader = serializer(data={name: values[-1] for name, values in given.items()})
     reader.is_valid(raise_exception=True)
     return dict(reader.validated_data)
@@ -191,7 +196,7 @@ def answer_page(
     if offset + limit < total:
         links.append(_link(request, "next", limit, offset + limit))
     if offset > 0:
-        links.append(_link(request, "prev", limit, max(0, offset - limit)))
+        links.append(_link(request, "prev", min(limit, offset), max(0, offset - limit)))
     headers = {"X-Total-Count": str(total)} | ({"Link": ", ".join(links)} if links else {})
     return Response(serializer(rows[offset : offset + limit], many=True).data, headers=headers)
 

@@ -145,6 +145,7 @@ else:
         "keepalives_count": 3,
         "options": " ".join(
             [
+                DATABASES["default"].get("OPTIONS", {}).pop("options", ""),  # of the URL; ours come after it
                 "-c lock_timeout=2s",
                 "-c statement_timeout=5s",
                 "-c idle_in_transaction_session_timeout=10s",
@@ -204,7 +205,6 @@ REST_FRAMEWORK = {
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "core.rest.answer_exception",
     "URL_FORMAT_OVERRIDE": None,
-    "TEST_REQUEST_DEFAULT_FORMAT": "json",
 }
 
 SPECTACULAR_SETTINGS = {
@@ -312,13 +312,16 @@ TIME_ZONE = "UTC"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
+    "filters": {
+        "has_traceback": {"()": "django.utils.log.CallbackFilter", "callback": "ext://core.logs.has_traceback"},
+    },
     "formatters": {"line": {"()": "core.logs.OneLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # core.middleware.RequestLog writes one line a request; Django's own would be a second.
         "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "django.request": {"level": "ERROR", "propagate": True},
+        "django.request": {"level": "ERROR", "filters": ["has_traceback"]},
         "django.server": {"handlers": ["stderr"], "level": "WARNING", "propagate": False},
     },
 }

@@ -3,6 +3,7 @@
 import hashlib
 import ipaddress
 import math
+import re
 import time
 
 from django.conf import settings
@@ -59,10 +60,12 @@ def client_address(request: HttpRequest) -> str:
     if settings.NUM_PROXIES and forwarded:
         hops = forwarded.split(",")
         address = hops[-min(settings.NUM_PROXIES, len(hops))].strip()
+    if match := re.fullmatch(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", address):  # some proxies add the port
+        address = match[1] or match[2]
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return address[:50]
+        return "unreadable"  # all of these share one budget
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped:
             return str(parsed.ipv4_mapped)

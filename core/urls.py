@@ -10,7 +10,6 @@ from typing import Any
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
-from django.views.generic import RedirectView
 
 import catalog.views
 import core.views
@@ -41,6 +40,8 @@ def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iter
         yield path(prefix + route, pattern.callback, name=pattern.name if not prefix else None)
         yield path(prefix + twin, pattern.callback)
 
+
+ICON = static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")
 
 CANONICAL = [
     path("signup", core.views.SignupView.as_view(), name="signup"),
@@ -73,9 +74,12 @@ urlpatterns = [
     *with_and_without_slash(CANONICAL, prefix="api/"),
     *with_and_without_slash(OLDER),
     *with_and_without_slash([path("graphql/", graphql_api.views.graphql, name="graphql")]),
-    path("favicon.ico", RedirectView.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png"))),
-    path("", RedirectView.as_view(url="/swagger/")),
-    path("admin", RedirectView.as_view(url="/admin/")),
+    path(
+        "favicon.ico",
+        core.views.LeadsTo.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
+    ),
+    path("", core.views.LeadsTo.as_view(url="/swagger/")),
+    path("admin", core.views.LeadsTo.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     re_path("", core.views.unknown_address),
 ]

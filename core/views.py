@@ -4,13 +4,14 @@ import functools
 from typing import Any, ClassVar
 
 from django.db import connection
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 from rest_framework import serializers
 from rest_framework.permissions import AllowAny
+from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -161,6 +162,17 @@ class SwaggerView(OpenView, SpectacularSwaggerSplitView):
     def get(self, request: Request) -> Response:
         """Swagger UI, with a button to authorize."""
         return super().get(request)
+
+
+class LeadsTo(OpenView):
+    """Leads a browser to where a page is."""
+
+    schema = None
+    url = ""
+    renderer_classes = [TemplateHTMLRenderer]  # only says that a browser's Accept will do
+
+    def get(self, request: Request) -> HttpResponseRedirect:
+        return HttpResponseRedirect(self.url)
 
 
 @csrf_exempt

@@ -5,7 +5,7 @@ import binascii
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
@@ -105,8 +105,8 @@ class Order:
             moment = datetime.fromisoformat(text)
             if moment.utcoffset() is None:
                 raise ValueError(cursor)
-            return moment, row_id
-        except (ValueError, TypeError, RecursionError, binascii.Error) as fault:
+            return moment.astimezone(UTC), row_id
+        except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as fault:
             raise Invalid(errors={argument: ["Not a cursor of this list."]}) from fault
 
 

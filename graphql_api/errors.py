@@ -4,9 +4,11 @@ A refusal without facts of its own needs nothing in here.
 """
 
 import logging
+import re
 from typing import Any
 
 import strawberry
+from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from graphql import GraphQLError
 
@@ -119,6 +121,8 @@ def formatted(error: GraphQLError) -> dict[str, Any]:
         answer["extensions"] = {"code": "limit_exceeded"}
     elif fault is None or isinstance(fault, GraphQLError):
         answer["extensions"] = {"code": "invalid", **(error.extensions or {})}
+        if not settings.DEBUG:  # in production nobody is told what the schema has
+            answer["message"] = re.sub(r"\s*Did you mean .*\?", "", answer["message"], flags=re.DOTALL)
     else:
         log.error("internal_error", exc_info=fault)
         answer["message"] = "Something went wrong on our side."

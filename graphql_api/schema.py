@@ -50,7 +50,7 @@ class TokenHolds(SchemaExtension):
     every request could not log in again.
     """
 
-    _FOR_EVERYBODY: ClassVar[set[str]] = {"signup", "login", "refreshToken", "logout"}
+    _FOR_EVERYBODY: ClassVar[set[str]] = {"signup", "login", "refreshToken", "logout", "__typename"}
 
     def on_execute(self) -> Iterator[None]:
         refused = self.execution_context.context.refused

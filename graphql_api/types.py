@@ -64,7 +64,10 @@ class Movie(Node):
     title: auto
     duration_minutes: auto
 
-    @strawberry.field(description="Its shows, earliest first.")
+    @strawberry.field(
+        # Nullable, so that a wrong argument takes nothing away above it: least of all a booking that was just made.
+        description="Its shows, earliest first; null if the arguments are not valid."
+    )
     def shows(
         self,
         first: First = None,
@@ -82,7 +85,7 @@ class Movie(Node):
                 name="available", description="true: shows with an available seat; false: shows without one."
             ),
         ] = None,
-    ) -> Connection["Show"]:
+    ) -> Connection["Show"] | None:
         shows = catalog.Show.objects.starting(since=since, until=until)
         if date is not None:
             shows = shows.on(date)

@@ -43,6 +43,9 @@ class ShowAdmin(NoDeadEnds):
     list_select_related = ["movie"]
     list_per_page = 50
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["movie"] if obj else []  # as in REST: who booked this show, booked this film
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
         return with_available_seats(cast(ShowQuerySet, super().get_queryset(request)))
 

@@ -16,10 +16,10 @@ earlier, a lock would be had on a row whose bookings are out of sight.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from django.db import IntegrityError, connection
-from django.db.models import DateTimeField, Func, Value
+from django.db.models import Count, DateTimeField, Func, Q, Value
 from django.utils import timezone
 
 from catalog.models import MOST_SEATS, Show
@@ -114,6 +114,8 @@ def cancel_booking(*, user: User, booking_id: int) -> Booking:
 # Both statements lock the show first, in a step of their own, and read the clock after it: whoever waited for the
 # lock past the show's beginning is late. (PostgreSQL keeps a WITH that locks rows apart from what follows.)
 
+_LOOKS = 3  # at the state of a seat, which others may change between two statements
+
 _BOOK = """
     WITH show AS ({lock_show})
     INSERT INTO reservations_booking (user_id, show_id, seat_number, status, created_at)
@@ -139,40 +141,61 @@ _SHOW_TO_CANCEL = """
 
 @one_transaction
 def _book(*, user_id: int, show_id: int, seat_number: int) -> Booking:
-    # A number that no show has would not fit the column either; then only the reason is looked for.
-    if 1 <= seat_number <= MOST_SEATS:
-        booking_id = _execute(_BOOK, _SHOW_TO_BOOK, user=user_id, show=show_id, seat=seat_number)
-        if booking_id is not None:
-            return in_full(Booking.objects.all()).get(pk=booking_id)
-    raise _why_not_booked(show_id, seat_number)
+    for _ in range(_LOOKS):
+        # A number that no show has would not fit the column either; then only the reason is looked for.
+        if 1 <= seat_number <= MOST_SEATS:
+            booking_id = _execute(_BOOK, _SHOW_TO_BOOK, user=user_id, show=show_id, seat=seat_number)
+            if booking_id is not None:
+                return in_full(Booking.objects.all()).get(pk=booking_id)
+        _refuse_to_book(show_id, seat_number)
+    raise SeatTaken(seat_number=seat_number)
 
 
-def _why_not_booked(show_id: int, seat_number: int) -> DomainError:
-    """Look again, in the same transaction, for what kept the statement from booking; its lock still holds."""
-    # By the clock that the statement went by: another's might still say that the show has not begun.
-    clock = Func(function="clock_timestamp") if connection.vendor == "postgresql" else Value(timezone.now())
-    clock.output_field = DateTimeField()
-    show: Any = Show.objects.annotate(now=clock).filter(pk=show_id).first()
+def _refuse_to_book(show_id: int, seat_number: int) -> None:
+    """Look again, in the same transaction, for what kept the statement from booking, and refuse for that reason.
+
+    Where none is left, the seat was cancelled in between, and it is worth another try.
+    """
+    show: Any = Show.objects.annotate(now=_clock()).filter(pk=show_id).first()
     if show is None:
-        return NotFound()
+        raise NotFound
     if not 1 <= seat_number <= show.total_seats:
-        return SeatOutOfRange(min=1, max=show.total_seats)
+        raise SeatOutOfRange(min=1, max=show.total_seats)
     if show.date_time <= show.now:
-        return ShowStarted()
-    if Booking.objects.live().filter(show=show_id).count() >= show.total_seats:
-        return ShowFull()
-    return SeatTaken(seat_number=seat_number)
+        raise ShowStarted
+    seats = (
+        Booking.objects.live()
+        .filter(show=show_id)
+        .aggregate(sold=Count("*"), taken=Count("seat_number", filter=Q(seat_number=seat_number)))
+    )
+    if seats["sold"] >= show.total_seats:
+        raise ShowFull
+    if seats["taken"]:
+        raise SeatTaken(seat_number=seat_number)
 
 
 @one_transaction
 def _cancel(*, user_id: int, booking_id: int) -> Booking:
-    cancelled_id = _execute(_CANCEL, _SHOW_TO_CANCEL, user=user_id, booking=booking_id)
-    booking = in_full(Booking.objects.filter(pk=booking_id, user=user_id)).first()
-    if booking is None:
-        raise NotFound
-    if cancelled_id is None:
-        raise AlreadyCancelled if booking.status == Booking.Status.CANCELLED else ShowStarted
-    return booking
+    for _ in range(_LOOKS):
+        cancelled_id = _execute(_CANCEL, _SHOW_TO_CANCEL, user=user_id, booking=booking_id)
+        booking: Any = in_full(Booking.objects.filter(pk=booking_id, user=user_id)).annotate(now=_clock()).first()
+        if booking is None:
+            raise NotFound
+        if cancelled_id is not None:
+            return cast(Booking, booking)
+        if booking.status == Booking.Status.CANCELLED:
+            raise AlreadyCancelled
+        if booking.show.date_time <= booking.now:
+            raise ShowStarted
+        # It was booked between the statement and the look.
+    raise NotFound
+
+
+def _clock() -> Func | Value:
+    """Give the clock that the statements go by; another's might still say that a show has not begun."""
+    clock = Func(function="clock_timestamp") if connection.vendor == "postgresql" else Value(timezone.now())
+    clock.output_field = DateTimeField()
+    return clock
 
 
 def _execute(statement: str, lock_show: str, **values: int) -> int | None:

@@ -109,7 +109,7 @@ class TestShows:
         "changes",
         [
             *({"total_seats": seats} for seats in (0, 10_001, "x")),
-            *({"date_time_0": "soon"}, {"movie": 999}, {"screen_name": ""}, {"screen_name": "a\0b"}),
+            *({"date_time_0": "soon"}, {"screen_name": ""}, {"screen_name": "a\0b"}),
         ],
     )
     def test_refuse_bad_input_in_the_form(self, admin: Client, show: Show, changes: dict[str, Any]) -> None:
@@ -244,3 +244,70 @@ def test_only_staff_come_in(client: Client, alice: User) -> None:
 def test_nobody_reads_refresh_tokens(admin: Client) -> None:
     assert admin.get("/admin/token_blacklist/outstandingtoken/").status_code == 404
     assert "oken" not in admin.get("/admin/").content.decode().replace("csrfmiddlewaretoken", "")
+
+
+class TestManners:
+    @pytest.mark.parametrize(
+        "address",
+        [
+            f"/admin/catalog/show/?date_time__year={'9' * 20}",
+            "/admin/catalog/show/?date_time__year=9999&date_time__month=12&date_time__day=31",
+            "/admin/catalog/show/?screen_name=%00",
+            "/admin/catalog/show/?date_time__gte=0001-01-01T00:00:00%2B14:00",
+            "/admin/catalog/movie/?id__in=99999999999999999999",
+            "/admin/catalog/movie/?title__contains=%00",
+            "/admin/reservations/booking/?status__exact=%00",
+            "/admin/autocomplete/?app_label=catalog&model_name=show&field_name=movie&term=%00",
+        ],
+    )
+    def test_an_address_that_no_page_has_made_is_no_fault(self, admin: Client, show: Show, address: str) -> None:
+        assert admin.get(address).status_code in (200, 302)
+
+    @pytest.mark.parametrize("number", ["x", "9" * 30, "\0"])
+    def test_a_form_that_no_page_has_made_is_no_fault(self, admin: Client, sam: User, show: Show, number: str) -> None:
+        action = {"action": "cancel", "_selected_action": [number]}
+        assert admin.post("/admin/reservations/booking/", action).status_code == 302
+        assert admin.post("/admin/catalog/show/add/", show_form(movie=number)).status_code in (200, 302)
+        account = {"username": "sam", "groups": [number], "user_permissions": [number]}
+        assert admin.post(f"/admin/core/user/{sam.pk}/change/", account).status_code in (200, 302)
+        assert Show.objects.get() == show
+
+    def test_a_film_deleted_while_it_is_changed_does_not_come_back(
+        self, admin: Client, movie: Movie, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        save = Movie.save
+
+        def delete_and_save(self: Movie, **options: Any) -> None:
+            Movie.objects.all().delete()
+            save(self, **options)
+
+        monkeypatch.setattr(Movie, "save", delete_and_save)
+        response = admin.post(f"/admin/catalog/movie/{movie.pk}/change/", {"title": "M", "duration_minutes": 111})
+        assert response.status_code == 302
+        assert "something changed at the same moment" in told(response)
+        assert not Movie.objects.exclude(pk=movie.pk).exists()
+
+    def test_the_second_of_two_deletions_is_told_so(
+        self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from core.errors import NotFound
+
+        def gone(**_: Any) -> None:
+            raise NotFound
+
+        monkeypatch.setattr("reservations.admin.lock_show", gone)
+        response = admin.post(f"/admin/catalog/show/{show.pk}/delete/", {"post": "yes"})
+        assert (response.status_code, told(response)) == (302, "Not found.")
+
+    def test_a_booked_show_keeps_its_film(self, admin: Client, show: Show) -> None:
+        other = Movie.objects.create(title="M", duration_minutes=111)
+        admin.post(f"/admin/catalog/show/{show.pk}/change/", show_form(movie=other.pk, total_seats=9))
+        assert (Show.objects.get().movie_id, Show.objects.get().total_seats) == (show.movie_id, 9)
+
+    def test_a_login_spends_the_budgets_of_the_other_doors(self, client: Client, sam: User, settings: Any) -> None:
+        settings.THROTTLES = {**settings.THROTTLES, "account": (2, 60)}
+        for _ in range(2):
+            response = client.post("/admin/login/", {"username": "sam", "password": "wrong"})
+            assert "correct username" in response.content.decode()
+        response = client.post("/admin/login/", {"username": "SAM", "password": PASSWORD})
+        assert "Too many tries" in response.content.decode()

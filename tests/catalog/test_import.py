@@ -46,7 +46,7 @@ def test_takes_the_mark_that_spreadsheets_write(run: Any) -> None:
 
 
 BAD = (
-    'title,duration_minutes\nBrazil,136\n,100\n"two\nlines",x\nZero,0\nLong,1441\nHalf,90.5\nShort\n'
+    'title,duration_minutes\nBrazil,136\n,100\n"two\nlines",x\nZero,0\nLong,1441\nHalf,00000009099\nShort\n'
     f"{'a' * 256},90\nArabic,٩٠\n"
 )
 REASONS = [
@@ -54,7 +54,7 @@ REASONS = [
     "line 5: duration_minutes is 'x', not a whole number from 1 to 1440",
     "line 6: duration_minutes is '0', not",
     "line 7: duration_minutes is '1441', not",
-    "line 8: duration_minutes is '90.5', not",
+    "line 8: duration_minutes is '00000009099', not",
     "line 9: duration_minutes is '', not",
     "line 10: the title is longer than 255 characters",
     "line 11: duration_minutes is '٩٠', not",
@@ -82,6 +82,7 @@ def test_writes_the_good_rows_if_told_so(run: Any) -> None:
         ("", "line 1: there is no column title and no column duration_minutes"),
         ("title,minutes\nBrazil,136\n", "line 1: there is no column duration_minutes"),
         ("title,duration_minutes\nMoli\xe8re,120\n".encode("latin-1"), "not UTF-8"),
+        ("title,title,duration_minutes\nBrazil,M,136\n", "there are several columns title"),
         ('title,duration_minutes\n"never closed,120\n', "unexpected end of data"),
         ("title,duration_minutes\n" + "a" * 200_000 + ",120\n", "field larger than field limit"),
     ],

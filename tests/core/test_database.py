@@ -1,6 +1,7 @@
 """What the databases' faults become, at both doors: busy, unavailable, tried again, or a mistake of ours."""
 
 import json
+import sqlite3
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,12 @@ def fault(kind: type[Exception], words: str, sqlstate: str | None = None) -> Exc
     raised = kind(words)
     if sqlstate:
         raised.__cause__ = psycopg.errors.lookup(sqlstate)(words)
+    return raised
+
+
+def fault_of_sqlite(words: str) -> Exception:
+    raised = OperationalError(words)
+    raised.__cause__ = sqlite3.OperationalError(words)
     return raised
 
 
@@ -49,16 +56,18 @@ class TestRefusalOf:
         ],
     )
     def test_understands_sqlite(self, words: str) -> None:
-        assert isinstance(refusal_of(fault(OperationalError, words)), DatabaseUnavailable)
-        assert isinstance(refusal_of(fault(OperationalError, "database is locked")), Busy)
+        assert isinstance(refusal_of(fault_of_sqlite(words)), DatabaseUnavailable)
+        assert isinstance(refusal_of(fault_of_sqlite("database is locked")), Busy)
+
+    @pytest.mark.parametrize("words", ["no such table: x", "syntax error", "LIKE or GLOB pattern too complex"])
+    def test_is_none_where_sqlite_was_asked_nonsense(self, words: str) -> None:
+        assert refusal_of(fault_of_sqlite(words)) is None
 
     @pytest.mark.parametrize(
         ("kind", "state", "words"),
         [
             (DatabaseError, "42P01", "no such relation"),
             (DatabaseError, "22003", "out of range"),
-            (OperationalError, None, "no such table: x"),
-            (OperationalError, None, 'near "x": syntax error'),
             (DatabaseError, None, "Save with update_fields did not affect any rows."),
         ],
     )

@@ -102,7 +102,9 @@ class TestDevelopment:
         ("1", "", "192.0.2.1"),
         ("1", "2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
         ("1", "::ffff:198.51.100.1", "198.51.100.1"),
-        ("1", "nonsense", "nonsense"),
+        ("1", "nonsense", "unreadable"),
+        ("1", "198.51.100.1:4711", "198.51.100.1"),
+        ("1", "[2001:db8:1:2::6]:4711", "2001:db8:1:2::/64"),
     ],
 )
 def test_the_clients_address_is_believed_as_far_as_our_proxies_go(

@@ -131,6 +131,8 @@ class TestVariables:
         [
             ("DateTime", "from", "soon"),
             ("DateTime", "from", "2030-01-01T00:00:00"),
+            ("DateTime", "from", "0001-01-01T00:00:00+14:00"),
+            ("DateTime", "to", "9999-12-31T23:59:59-14:00"),
             ("DateTime", "to", 5),
             ("DateTime", "to", ""),
             ("Date", "date", "2030-02-30"),
@@ -145,7 +147,7 @@ class TestVariables:
     ) -> None:
         query = f"query($x: {kind}) {{ movies {{ nodes {{ shows({argument}: $x) {{ totalCount }} }} }} }}"
         answer = graph.ask(query, x=value)
-        assert (answer.code, answer.status) == ("invalid", 400)
+        assert answer.code == "invalid"
 
     def test_nesting_beyond_reason_is_refused(self, graph: Any, db: None) -> None:
         deep = "[" * 800 + "]" * 800
@@ -213,9 +215,8 @@ class TestTransport:
         "query",
         [
             'mutation { ...A } fragment A on Mutation { logout(input: {refresh: "x"}) { __typename } }',
-            'mutation { logout(input: {refresh: "x"}) { __typename }'
-            " cancelBooking(input: {bookingId: 1}) { __typename } }",
-            "{ __typename }",
+            "mutation { cancelBooking(input: {bookingId: 1}) { __typename } }",
+            "{ me { id } }",
         ],
     )
     def test_a_bad_token_is_overlooked_for_sessions_alone(self, graph: Any, db: None, query: str) -> None:
@@ -239,7 +240,9 @@ class TestFaults:
         query = "query($id: ID!) { show(id: $id) { id availableSeats } }"
         response = graph.send({"query": query, "variables": {"id": global_id("Show", show.pk)}})
         body = json.loads(response.content)
-        assert (response.status_code, body["errors"][0]["extensions"]) == (500, {"code": "internal_error"})
+        # What was answered stands; beside it is told that something is missing.
+        assert (response.status_code, body["data"]) == (200, {"show": None})
+        assert body["errors"][0]["extensions"] == {"code": "internal_error"}
         assert "secret" not in response.content.decode()
 
     def test_before_the_execution_tell_nothing_either(self, graph: Any, db: None, monkeypatch: Any) -> None:

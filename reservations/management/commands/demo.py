@@ -37,16 +37,18 @@ class Command(BaseCommand):
             User.objects.create_superuser("staff", password=passwords["staff"])
             customer = User.objects.create_user("customer", password=passwords["customer"])
             audience = User.objects.create_user("audience", password=None)
+        self.stdout.write(
+            "These passwords are shown once:\n"
+            f"  staff     {passwords['staff']}   (the admin, and writing films and shows)\n"
+            f"  customer  {passwords['customer']}   (booking)"
+        )
         with FILMS.open(encoding="utf-8", newline="") as lines:
-            add_new_movies(movie for movie in read_movies(lines) if isinstance(movie, Movie))
+            add_new_movies([movie for movie in read_movies(lines) if isinstance(movie, Movie)])
         programme = _programme(list(Movie.objects.all()))
         Show.objects.bulk_create(programme)
         sold = _sell(list(Show.objects.all()), customer, audience)
         self.stdout.write(
-            f"{Movie.objects.count()} films, {len(programme)} shows on {len(SCREENS)} screens, {sold} seats sold.\n"
-            "These passwords are shown once:\n"
-            f"  staff     {passwords['staff']}   (the admin, and writing films and shows)\n"
-            f"  customer  {passwords['customer']}   (booking)"
+            f"{Movie.objects.count()} films, {len(programme)} shows on {len(SCREENS)} screens, {sold} seats sold."
         )
 
 
