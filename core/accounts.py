@@ -156,7 +156,14 @@ def _spend(token: RefreshToken) -> None:
 def _decode(kind: type[Any], token: str) -> Any:
     try:
         return kind(token)
-    except (TokenError, KeyError, TypeError, ValueError, OverflowError) as fault:  # a claim that is not ours
+    except (
+        TokenError,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        OSError,
+    ) as fault:  # or a claim that we did not write
         raise TokenNotValid from fault
 
 

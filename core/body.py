@@ -43,6 +43,7 @@ def read_json(request: HttpRequest) -> Any:
     :raises MalformedJSON: not UTF-8, not JSON, a key twice, a number or a nesting beyond reason, half a character.
     :raises PayloadTooLarge: longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE``.
     """
+    refuse_chunks(request)
     try:
         body = request.body
     except RequestDataTooBig as fault:
@@ -50,8 +51,6 @@ def read_json(request: HttpRequest) -> Any:
     except UnreadablePostError as fault:
         raise MalformedJSON(reason="it broke off") from fault
     if not body:
-        if "Transfer-Encoding" in request.headers:
-            raise MalformedJSON(reason="send it in one piece, with a Content-Length")
         return {}
     try:
         text = body.decode()
@@ -68,6 +67,15 @@ def read_json(request: HttpRequest) -> Any:
     except ValueError as fault:  # an integer of thousands of digits
         raise MalformedJSON(reason="a number is too long") from fault
     return value
+
+
+def refuse_chunks(request: HttpRequest) -> None:
+    """Refuse a body without a length, which would be taken for an empty one.
+
+    :raises MalformedJSON: it comes in chunks.
+    """
+    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        raise MalformedJSON(reason="send it in one piece, with a Content-Length")
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from core.authentication import CHALLENGE
-from core.body import read_json
+from core.body import read_json, refuse_chunks
 from core.database import refusal_of
 from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
 from core.fields import DigitsField
@@ -146,6 +146,7 @@ def read(
 
     :raises rest_framework.exceptions.ValidationError: a field can't be read; it is named.
     """
+    refuse_chunks(request._request)
     reader = serializer(data=request.data, partial=partial)
     reader.is_valid(raise_exception=True)
     return dict(reader.validated_data)

@@ -248,6 +248,7 @@ class TestSignUp:
             ({"password": "carolcarol1", "username": "carolcarol1"}, "password"),
             ({"password": ""}, "password"),
             ({"password": "x7" * 501}, "password"),
+            ({"password": "correct\0horse"}, "password"),
         ],
         ids=repr,
     )
@@ -365,6 +366,21 @@ class TestTokens:
         assert door.refresh(str(refresh)).code == "token_not_valid"
         assert door.logout(str(refresh)).code == "token_not_valid"
 
+    @pytest.mark.parametrize("claims", [{"jti": None}, {"token_type": 5}, {"exp": 10**18}, {"exp": "x"}, {"exp": None}])
+    def test_a_token_of_ours_with_odd_claims_is_not_valid(self, door: Any, alice: User, claims: dict[str, Any]) -> None:
+        from rest_framework_simplejwt.tokens import AccessToken, RefreshToken
+
+        access, refresh = AccessToken.for_user(alice), RefreshToken.for_user(alice)
+        for token in (access, refresh):
+            for claim, value in claims.items():
+                if value is None:
+                    del token[claim]
+                else:
+                    token[claim] = value
+        assert door.me(str(access)).code == "token_not_valid"
+        assert door.refresh(str(refresh)).code == "token_not_valid"
+        assert door.logout(str(refresh)).code == "token_not_valid"
+
     def test_an_expired_token_is_not_valid(self, door: Any, alice: User) -> None:
         from datetime import timedelta
 
@@ -456,8 +472,9 @@ def test_a_search_is_taken_literally(door: Any, movie: Movie) -> None:
         assert door.movies(search).facts["list"] == []
 
 
-def test_a_search_for_null_is_refused(door: Any, movie: Movie) -> None:
-    answer = door.movies("\0")
+@pytest.mark.parametrize("search", ["\0", "a" * 256])
+def test_a_search_that_no_title_has_room_for_is_refused(door: Any, movie: Movie, search: str) -> None:
+    answer = door.movies(search)
     assert (answer.code, answer.status) == ("invalid", 400)
     assert "search" in answer.facts["errors"]
 

@@ -167,6 +167,23 @@ class TestErrors:
         error(rest.send("GET", "/me/"), 401, "not_authenticated")
         assert graph.me(None).facts is None
 
+    def test_a_thousand_parameters_are_refused(self, rest: Any) -> None:
+        query = "&".join(f"a{number}=1" for number in range(1100))
+        error(rest.send("GET", f"/movies/?{query}"), 400, "invalid")
+
+    def test_a_parameter_that_there_is_not_is_refused(self, rest: Any) -> None:
+        body = error(rest.send("GET", "/movies/?serach=alien"), 400, "invalid")
+        assert list(body["errors"]) == ["serach"]
+
+    def test_a_body_in_chunks_is_not_taken_for_none(self, rest: Any) -> None:
+        error(rest.send("POST", "/login", b"", **{"Transfer-Encoding": "chunked"}), 400, "malformed_json")
+
+    @pytest.mark.parametrize("address", ["/", "/admin", "/favicon.ico"])
+    def test_where_a_page_is_leads_a_browser_and_nobody_else(self, address: str) -> None:
+        client = Client(enforce_csrf_checks=True)
+        assert client.get(address, headers={"accept": "text/html"}).status_code == 302
+        error(client.post(address), 405, "method_not_allowed")
+
     def test_a_foreign_host_is_refused(self, rest: Any, settings: Any) -> None:
         settings.ALLOWED_HOSTS = ["example.com"]
         error(rest.client.get("/livez", headers={"host": "evil.example"}), 400, "invalid")

@@ -5,12 +5,15 @@ from typing import Any
 
 import pytest
 
+from catalog.models import Show
 from core import accounts, throttling
 from core.accounts import TokenPair, log_in, log_out, refresh, sign_up
-from core.errors import Invalid, Throttled, TokenNotValid
+from core.errors import Invalid, NoActiveAccount, Throttled, TokenNotValid
 from core.models import User
+from reservations import booking
+from reservations.booking import book_seat
 from tests.conftest import PASSWORD
-from tests.interleaving import all_at_once, run_into, without_index
+from tests.interleaving import Racer, all_at_once, run_into, without_index
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
 
@@ -76,6 +79,28 @@ class TestSameTokenRefreshing:
         )
         assert left is None
         assert isinstance(refreshed, TokenNotValid)
+
+
+@pytest.mark.parametrize("verb", ["log_in", "refresh", "book_seat"])
+def test_an_account_deleted_at_the_same_moment_is_no_fault(
+    alice: User, verb: str, monkeypatch: pytest.MonkeyPatch, show: Show
+) -> None:
+    """The row goes before the foreign key is looked at, which is at COMMIT."""
+    token = log_in(username="alice", password=PASSWORD, address=HERE).refresh
+    calls: dict[str, Any] = {
+        "log_in": (lambda: log_in(username="alice", password=PASSWORD, address=HERE), accounts, "authenticate"),
+        "refresh": (lambda: refresh(token=token, address=HERE), accounts, "_spend"),
+        "book_seat": (lambda: book_seat(user=alice, show_id=show.pk, seat_number=1), booking, "_clock"),
+    }
+    call, module, stop_after = calls[verb]
+    if verb == "book_seat":
+        User.objects.all().delete()
+        outcome = Racer(call).finish()
+    else:
+        outcome, _ = run_into(
+            call, User.objects.all().delete, module=module, stop_after=stop_after, monkeypatch=monkeypatch
+        )
+    assert isinstance(outcome, NoActiveAccount | TokenNotValid)
 
 
 class TestTries:

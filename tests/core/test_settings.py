@@ -65,11 +65,18 @@ from django.test import Client
 client = Client(headers={"host": "cinema.example", "x-forwarded-proto": "https"})
 page = client.get("/graphql/", headers={"accept": "text/html"})
 assert page.status_code == 405, page.status_code
-for query in ("{ __schema { types { name } } }", '{ __type(name: "User") { name } }', "{ movis { id } }"):
+for query in (
+    "{ __schema { types { name } } }",
+    '{ __type(name: "User") { name } }',
+    "{ movis { id } }",
+    "{ movies(firs: 1) { totalCount } }",
+    "{ node(id: 1) { ... on Movi { id } } }",
+    "{ myBookings(status: BOKED) { totalCount } }",
+    'mutation { login(input: {usernme: "a", password: "b"}) { __typename } }',
+):
     answer = client.post("/graphql/", {"query": query}, content_type="application/json")
     assert answer.status_code == 400, (query, answer.content)
     assert b"Did you mean" not in answer.content, answer.content
-    assert b"movies" not in answer.content, answer.content
 assert client.get("/livez").headers["Strict-Transport-Security"]
 plain = Client(headers={"host": "cinema.example"})
 assert plain.get("/movies/").status_code == 301

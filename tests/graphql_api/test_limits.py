@@ -4,10 +4,12 @@ import json
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from catalog.models import Movie, Show
 from core.models import User
 from graphql_api.limits import MOST_VALUES
+from reservations.models import Booking
 from tests.conftest import PASSWORD
 from tests.doors import global_id
 
@@ -63,6 +65,7 @@ class TestLimits:
             "{ movies(first: 99999999999) { totalCount } }",
             "{ a: " + "[" * 400,
             "{ movies(search: " + "[" * 900 + "]" * 90 + ") { totalCount } }",
+            "{ movies(first: " + "9" * 5000 + ") { totalCount } }",
         ],
         ids=lambda query: query[:40],
     )
@@ -229,6 +232,43 @@ class TestTransport:
         assert (response.status_code, response.templates[0].name) == (200, "graphql_api/graphiql.html")
         settings.DEBUG = False
         assert graph.client.get("/graphql/", headers={"accept": "text/html"}).status_code == 405
+
+
+class TestWhatAMutationHasDone:
+    """A booking that was made is in the answer, whatever else of it fails."""
+
+    BOOK = (
+        "mutation($input: BookSeatInput!) { bookSeat(input: $input) { ... on Booking { id show { movie { %s } } } } }"
+    )
+
+    @pytest.mark.parametrize("arguments", ["first: 500", 'after: "garbage"', 'from: "2030-01-01T00:00:00"'])
+    def test_is_told_beside_a_wrong_argument(self, graph: Any, alice: User, show: Show, arguments: str) -> None:
+        query = self.BOOK % f"shows({arguments}) {{ totalCount }}"
+        input = {"showId": global_id("Show", show.pk), "seatNumber": 1}
+        response = graph.send({"query": query, "variables": {"input": input}}, alice)
+        body = json.loads(response.content)
+        assert (response.status_code, body["errors"][0]["extensions"]["code"]) == (200, "invalid")
+        assert body["data"]["bookSeat"]["id"] == global_id("Booking", Booking.objects.get().pk)
+
+    def test_is_told_beside_a_fault(self, graph: Any, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+        def failing(*_: Any, **__: Any) -> None:
+            raise OperationalError("connection lost")
+
+        monkeypatch.setattr("graphql_api.types.connect_to", failing)
+        input = {"showId": global_id("Show", show.pk), "seatNumber": 1}
+        response = graph.send({"query": self.BOOK % "shows { totalCount }", "variables": {"input": input}}, alice)
+        body = json.loads(response.content)
+        assert (response.status_code, body["errors"][0]["extensions"]["code"]) == (200, "database_unavailable")
+        assert body["data"]["bookSeat"]["id"]
+
+    def test_is_never_hidden_by_another(self, graph: Any, alice: User, show: Show) -> None:
+        book = 'bookSeat(input: {showId: "%s", seatNumber: %d}) { __typename }'
+        one, two = (book % (global_id("Show", show.pk), seat) for seat in (1, 2))
+        for query in (f"a: {one} b: {two}", f"{one} ...A", f"... {{ {one} }} b: {two}"):
+            fragment = f"fragment A on Mutation {{ b: {two} }}" if "...A" in query else ""
+            answer = graph.ask(f"mutation {{ {query} }} {fragment}", alice)
+            assert (answer.code, answer.status) == ("limit_exceeded", 400)
+        assert not Booking.objects.exists()
 
 
 class TestFaults:

@@ -26,7 +26,7 @@ from reservations.booking import (
 from reservations.models import Booking
 from reservations.scheduling import SeatsInUse, change_show, delete_show
 from tests.conftest import begin, make_show, make_user
-from tests.interleaving import all_at_once, run_into, without_index
+from tests.interleaving import Racer, all_at_once, run_into, without_index
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
 
@@ -146,6 +146,28 @@ class TestCancelAgainstBook:
     ) -> None:
         with without_the_index(monkeypatch), pytest.raises(AssertionError, match="2 == 1"):
             self.race(show, alice, bob, monkeypatch, abort=True)
+
+
+def test_a_seat_cancelled_while_the_reason_is_looked_for_is_booked_after_all(
+    movie: Movie, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a second try Bob would hear of the only seat that it is taken, when it is free."""
+    show = make_show(movie, seats=1)
+    booking = book_seat(user=alice, show_id=show.pk, seat_number=1)
+    execute = domain._execute
+    tries: list[int | None] = []
+
+    def cancelled_in_between(statement: str, lock_show: str, **values: int) -> int | None:
+        result = execute(statement, lock_show, **values)
+        if statement is domain._BOOK:
+            tries.append(result)
+            if len(tries) == 1:
+                Racer(lambda: cancel_booking(user=alice, booking_id=booking.pk)).finish()
+        return result
+
+    monkeypatch.setattr(domain, "_execute", cancelled_in_between)
+    assert book_seat(user=bob, show_id=show.pk, seat_number=1).user == bob
+    assert [result is None for result in tries] == [True, False]
 
 
 class TestDoubleCancel:
