@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time
 
 from django.core.validators import MaxValueValidator, MinValueValidator
-from django.db import models
+from django.db import connection, models
 
 from core.errors import Invalid
 
@@ -67,6 +67,15 @@ class ShowQuerySet(models.QuerySet["Show"]):
         if until is not None:
             shows = shows.filter(date_time__lte=_in_utc(until, "to"))
         return shows
+
+    def lock(self) -> list["Show"]:
+        """Lock these shows against bookings until the transaction ends, in the order of their numbers."""
+        if connection.vendor == "postgresql":
+            # In the queue first: see reservations.booking.
+            numbers = sorted(self.order_by().values_list("pk", flat=True))
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [numbers])
+        return list(self.select_for_update().order_by("pk"))
 
 
 def _in_utc(instant: datetime, name: str) -> datetime:

@@ -63,7 +63,7 @@ def lock_movie(*, movie_id: int) -> Movie:
     movie = Movie.objects.select_for_update().filter(pk=movie_id).first()
     if movie is None:
         raise NotFound
-    list(Show.objects.select_for_update().filter(movie=movie).order_by("id").values_list("id"))
+    Show.objects.filter(movie=movie).lock()
     return movie
 
 

@@ -78,9 +78,10 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above ``total_seats`` is booked.
     """
-    show = Show.objects.select_for_update().filter(pk=show_id).first()
-    if show is None:
+    shows = Show.objects.filter(pk=show_id).lock()
+    if not shows:
         raise NotFound
+    (show,) = shows
     if total_seats is not None and total_seats < show.total_seats:
         highest = Booking.objects.live().filter(show=show_id).aggregate(highest=Max("seat_number"))["highest"] or 0
         if highest > total_seats:

@@ -53,11 +53,19 @@ def all_at_once(calls: list[Call]) -> list[Any]:
 
 
 def run_into(
-    first: Call, second: Call, *, module: Any, stop_after: str, monkeypatch: pytest.MonkeyPatch, abort: bool = False
+    first: Call,
+    second: Call,
+    *,
+    module: Any,
+    stop_after: str,
+    monkeypatch: pytest.MonkeyPatch,
+    abort: bool = False,
+    until_done: bool = False,
 ) -> tuple[Any, Any]:
     """Stop ``first`` in its transaction, after it called ``module.stop_after``; let ``second`` come as far as it can.
 
-    ``second`` comes until it waits for a lock or is done; then ``first`` goes on, or fails if ``abort`` is set.
+    ``second`` comes until it waits for a lock or is done (with ``until_done``, until it is done); then ``first`` goes
+    on, or fails if ``abort`` is set.
     """
     stopped, go_on = threading.Event(), threading.Event()
     original = getattr(module, stop_after)
@@ -83,19 +91,23 @@ def run_into(
     started.set()
     assert stopped.wait(PATIENCE), f"{stop_after} was not called: {leader.outcome!r}"
     follower = Racer(second)
-    _wait_until_blocked_or_done(follower)
+    if until_done:
+        follower.join(PATIENCE)
+    else:
+        wait_until_blocked_or_done(follower)
     go_on.set()
     return leader.finish(), follower.finish()
 
 
-def _wait_until_blocked_or_done(racer: Racer) -> None:
+def wait_until_blocked_or_done(racer: Racer, *, waiting: int = 1) -> None:
+    """Wait until so many connections wait for a lock, or the racer is done."""
     deadline = time.monotonic() + PATIENCE
     while racer.is_alive() and time.monotonic() < deadline:
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
             )
-            if cursor.fetchone()[0]:
+            if cursor.fetchone()[0] >= waiting:
                 return
         time.sleep(0.005)
 

@@ -26,7 +26,7 @@ from reservations.booking import (
 from reservations.models import Booking
 from reservations.scheduling import SeatsInUse, change_show, delete_show
 from tests.conftest import begin, make_show, make_user
-from tests.interleaving import Racer, all_at_once, run_into, without_index
+from tests.interleaving import Racer, all_at_once, run_into, wait_until_blocked_or_done, without_index
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
 
@@ -45,14 +45,18 @@ def without_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @contextmanager
 def without_the_shared_lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Book without locking the show."""
-    original = domain._execute
-
-    def unlocked(statement: str, lock_show: str, **values: int) -> int | None:
-        # The lock's clause comes behind the query of the show; a comment swallows it.
-        return original(statement.replace("{lock_show}", "{lock_show}\n"), f"{lock_show} --", **values)
-
     with monkeypatch.context() as patch:
-        patch.setattr(domain, "_execute", unlocked)
+        for word in ("queue", "queued", "lock"):
+            patch.setitem(domain._POSTGRESQL, word, "")
+        yield
+
+
+@contextmanager
+def without_the_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Book with the lock of the show's row alone."""
+    with monkeypatch.context() as patch:
+        for word in ("queue", "queued"):
+            patch.setitem(domain._POSTGRESQL, word, "")
         yield
 
 
@@ -157,8 +161,8 @@ def test_a_seat_cancelled_while_the_reason_is_looked_for_is_booked_after_all(
     execute = domain._execute
     tries: list[int | None] = []
 
-    def cancelled_in_between(statement: str, lock_show: str, **values: int) -> int | None:
-        result = execute(statement, lock_show, **values)
+    def cancelled_in_between(statement: str, which_show: str, **values: int) -> int | None:
+        result = execute(statement, which_show, **values)
         if statement is domain._BOOK:
             tries.append(result)
             if len(tries) == 1:
@@ -315,6 +319,48 @@ def test_seats_of_one_show_do_not_wait_for_each_other(
         monkeypatch=monkeypatch,
     )
     assert finished == ["bob", "alice"]
+
+
+class TestStaffInAQueue:
+    """Alice's booking is on its way, staff wait for it; Bob, who comes after them, must not pass."""
+
+    def race(self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+        finished: list[str] = []
+
+        def note(name: str, call: Any) -> Any:
+            result = call()
+            finished.append(name)
+            return result
+
+        def staff_and_then_bob() -> None:
+            staff = Racer(lambda: note("staff", lambda: change_show(show_id=show.pk, total_seats=9)))
+            wait_until_blocked_or_done(staff)
+            bobs = Racer(lambda: note("bob", lambda: book_seat(user=bob, show_id=show.pk, seat_number=2)))
+            wait_until_blocked_or_done(bobs, waiting=2)
+            finished.append("alice goes on")
+            others.extend([staff, bobs])
+
+        others: list[Racer] = []
+        run_into(
+            lambda: book_seat(user=alice, show_id=show.pk, seat_number=1),
+            staff_and_then_bob,
+            module=domain,
+            stop_after="in_full",
+            monkeypatch=monkeypatch,
+            until_done=True,
+        )
+        for racer in others:
+            racer.finish()
+        return finished
+
+    def test_come_next(self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch) -> None:
+        assert self.race(show, alice, bob, monkeypatch) == ["alice goes on", "staff", "bob"]
+
+    def test_are_passed_without_the_queue(
+        self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        with without_the_queue(monkeypatch):
+            assert self.race(show, alice, bob, monkeypatch) == ["bob", "alice goes on", "staff"]
 
 
 def test_the_look_for_the_reason_goes_by_the_databases_clock(
