@@ -34,6 +34,8 @@ class PayloadTooLarge(DomainError):
     message = "The body is too large."
 
 
+DEEPEST = 100  # levels of nesting
+
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -66,7 +68,24 @@ def read_json(request: HttpRequest) -> Any:
         raise MalformedJSON(reason=f"{fault.msg} at line {fault.lineno} column {fault.colno}") from fault
     except ValueError as fault:  # an integer of thousands of digits
         raise MalformedJSON(reason="a number is too long") from fault
+    if _is_deeper_than(DEEPEST, value):
+        raise MalformedJSON(reason="it is nested too deeply")
     return value
+
+
+def _is_deeper_than(levels: int, value: Any) -> bool:
+    """Tell whether lists and objects are within each other more often than so; Python's own limit varies."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(inner, dict | list) for inner in level)
 
 
 def refuse_chunks(request: HttpRequest) -> None:

@@ -112,6 +112,7 @@ class TestErrors:
             b'["\\udc00"]',
             b'["\\udc00", 1.5]',
             b'{"\\ud800": 1}',
+            b"[" * 101 + b"]" * 101,
             b"[" * 1000 + b"]" * 1000,
             b"[" * 30_000,
             b'{"a":' * 5000 + b"1" + b"}" * 5000,
@@ -137,7 +138,9 @@ class TestErrors:
         body = b'{"query": "{ me { id } }", "variables": {"a": "\\ud83c\\udfac", "b": 1.5}}'
         assert graph.send(body).json() == {"data": {"me": None}}
 
-    @pytest.mark.parametrize("body", [b"null", b"5", b'"text"', b"true", b"[]", b"[{}]", b"1.5"])
+    @pytest.mark.parametrize(
+        "body", [b"null", b"[" * 100 + b"]" * 100, b"5", b'"text"', b"true", b"[]", b"[{}]", b"1.5"]
+    )
     def test_a_body_that_is_no_object_is_invalid_at_both_doors(self, rest: Any, graph: Any, body: bytes) -> None:
         assert error(rest.send("POST", "/login", body), 400, "invalid")["errors"]
         response = graph.send(body)
