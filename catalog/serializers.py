@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from rest_framework import serializers
 
-from catalog.models import LONGEST_MOVIE, Movie
+from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie
 from core.fields import StrictIntegerField, TextField
 from core.rest import PageQuery
 
@@ -14,7 +14,7 @@ class MovieSerializer(serializers.ModelSerializer[Movie]):
 
     example: ClassVar[dict[str, Any]] = {"id": 7, "title": "The Third Man", "duration_minutes": 104}
 
-    title = TextField(trim_whitespace=True, max_length=255, help_text="1 to 255 characters.")
+    title = TextField(trim_whitespace=True, max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
     duration_minutes = StrictIntegerField(
         min_value=1, max_value=LONGEST_MOVIE, help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}."
     )
@@ -30,7 +30,7 @@ class MovieQuery(PageQuery):
     search = TextField(
         required=False,
         allow_blank=True,
-        max_length=255,
+        max_length=LONGEST_TITLE,
         help_text="Movies whose title contains this, without regard to case.",
     )
     ordering = serializers.ChoiceField(

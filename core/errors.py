@@ -14,7 +14,6 @@ class Kind(Enum):
 
     INVALID = auto()
     UNAUTHENTICATED = auto()
-    FORBIDDEN = auto()
     NOT_FOUND = auto()
     CONFLICT = auto()
     TOO_LARGE = auto()

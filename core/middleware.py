@@ -13,7 +13,7 @@ from django.http.response import HttpResponseBase
 
 from core.database import refusal_of
 from core.logs import request_id
-from core.rest import STATUS, answer_exception_outside_views, headers_of
+from core.rest import STATUS, answer_exception, headers_of
 
 log = logging.getLogger("request")
 
@@ -73,7 +73,7 @@ class FaultsAsJson:
 
     def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
         if not request.path.startswith("/admin"):
-            return answer_exception_outside_views(fault)
+            return answer_exception(fault)
         if isinstance(fault, DatabaseError | InterfaceError) and (refusal := refusal_of(fault)):
             return HttpResponse(
                 str(refusal), content_type="text/plain", status=STATUS[refusal.kind], headers=headers_of(refusal)

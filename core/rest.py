@@ -25,7 +25,6 @@ log = logging.getLogger(__name__)
 STATUS = {
     Kind.INVALID: HTTPStatus.BAD_REQUEST,
     Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    Kind.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.CONFLICT: HTTPStatus.CONFLICT,
     Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -75,12 +74,10 @@ class View(APIView):
 
 
 def answer_exception(fault: Exception, context: dict[str, Any] | None = None) -> JsonResponse:
-    """Answer an exception of a view: as JSON, whatever it is that the view answers otherwise."""
-    return answer_exception_outside_views(fault)
+    """Answer any exception in the one shape ``{code, detail, …}``, as JSON, whatever the view answers otherwise.
 
-
-def answer_exception_outside_views(fault: Exception) -> JsonResponse:
-    """Answer any exception in the one shape ``{code, detail, …}``; a fault of ours tells nothing of itself."""
+    A fault of ours tells nothing of itself. The framework gives a ``context``, which is not needed.
+    """
     status, body, headers = explain(fault)
     return JsonResponse(body, status=status, headers=headers)
 

@@ -18,7 +18,7 @@ from rest_framework.response import Response
 from core import accounts
 from core.errors import Invalid, NoActiveAccount, NotFound, Throttled, TokenNotValid
 from core.openapi import describe
-from core.rest import INTERNAL_ERROR, View, answer_exception_outside_views, read, user_of
+from core.rest import INTERNAL_ERROR, View, answer_exception, read, user_of
 from core.serializers import (
     LoginSerializer,
     RefreshTokenSerializer,
@@ -178,12 +178,12 @@ class LeadsTo(OpenView):
 @csrf_exempt
 def unknown_address(request: HttpRequest, path: str = "") -> JsonResponse:
     """Answer every address that is not on the page, in development too."""
-    return answer_exception_outside_views(NotFound())
+    return answer_exception(NotFound())
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
     """Answer a request that Django would not look at, such as one for a host that is not ours."""
-    return answer_exception_outside_views(Invalid(errors={}))
+    return answer_exception(Invalid(errors={}))
 
 
 def server_error(request: HttpRequest) -> JsonResponse:

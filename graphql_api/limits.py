@@ -29,6 +29,7 @@ _LISTS = {"movies", "shows", "myBookings"}
 
 @dataclass(frozen=True)
 class _Size:
+    fields: int = 0  # of this level alone, but for ``__typename``
     depth: int = 0
     values: int = 0
     aliases: int = 0
@@ -50,8 +51,9 @@ class Limits(SchemaExtension):
             raise GraphQLError("There are several operations: name one in operationName.")
         measure = _Measure(fragments, self.execution_context.variables or {})
         for operation in operations:
-            _refuse_oversized(measure.of(operation.selection_set))
-            if operation.operation is OperationType.MUTATION and len(measure.root_fields(operation.selection_set)) > 1:
+            size = measure.of(operation.selection_set)
+            _refuse_oversized(size)
+            if operation.operation is OperationType.MUTATION and size.fields > 1:
                 # So a fault of one can't hide what another has done, and one request hashes one password.
                 raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
         yield
@@ -88,24 +90,11 @@ class _Measure:
             else:
                 sizes.append(self.of(node.selection_set))  # type: ignore[attr-defined]
         return _Size(
+            fields=sum(size.fields for size in sizes),
             depth=max(size.depth for size in sizes),
             values=sum(size.values for size in sizes),
             aliases=sum(size.aliases for size in sizes),
         )
-
-    def root_fields(self, selections: SelectionSetNode) -> list[str]:
-        """Name the fields that an operation asks for, but for ``__typename``."""
-        names: list[str] = []
-        for node in selections.selections:
-            if isinstance(node, FieldNode):
-                names.append(node.name.value)
-            elif isinstance(node, FragmentSpreadNode):
-                names += self.root_fields(self._fragments[node.name.value].selection_set)
-            else:
-                names += self.root_fields(node.selection_set)  # type: ignore[attr-defined]
-            if len(names) > 100:  # fragments in fragments; one is the limit anyway
-                break
-        return [name for name in names if name != "__typename"]
 
     def _fragment(self, name: str) -> _Size:
         if name not in self._measured:
@@ -116,10 +105,11 @@ class _Measure:
         name = node.name.value
         aliased = 1 if node.alias else 0
         if node.selection_set is None or name.startswith("__"):
-            return _Size(depth=1, values=1, aliases=aliased)
+            return _Size(fields=int(name != "__typename"), depth=1, values=1, aliases=aliased)
         inner = self.of(node.selection_set)
         times = self._page_size(node) if name in _LISTS else 1
         return _Size(
+            fields=1,
             depth=1 + inner.depth,
             values=times * inner.values,
             aliases=aliased + inner.aliases,

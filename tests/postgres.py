@@ -25,7 +25,7 @@ class Server:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.data = home / "data"
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"postgres://postgres@127.0.0.1:{self.port}/postgres"
         package = _package()
         self.bin = package / "pginstall" / "bin"
@@ -76,7 +76,7 @@ def _package() -> Path:
     return Path(spec.origin).parent
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

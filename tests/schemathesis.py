@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.postgres import _free_port
+from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 SCHEMATHESIS = Path(sys.executable).with_name("schemathesis")  # of the same environment
@@ -87,7 +87,7 @@ def _fill(environment: dict[str, str]) -> dict[str, str]:
 @contextmanager
 def _service(environment: dict[str, str], log: Path) -> Iterator[str]:
     """Serve for as long as the block lasts."""
-    port = _free_port()
+    port = free_port()
     address = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     with log.open("wb") as lines:

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -69,7 +70,7 @@ def serve(home: Path) -> Iterator[Served]:
         **{f"THROTTLE_{budget}": "10000/min" for budget in ("SIGNUP", "LOGIN", "REFRESH", "ACCOUNT")},
     }
     passwords = _prepare(environment)
-    port = _free_port()
+    port = free_port()
     granian = [sys.executable, "-m", "granian", "--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port)]
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
@@ -110,12 +111,6 @@ def _prepare(environment: dict[str, str]) -> dict[str, str]:
     passwords = dict(re.findall(r"^\s+(staff|customer)\s+(\S+)", told, re.MULTILINE))
     assert set(passwords) == {"staff", "customer"}, f"manage.py demo told no passwords:\n{told}"
     return passwords
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_until_ready(served: Served, process: subprocess.Popen[bytes], log: Path) -> None:

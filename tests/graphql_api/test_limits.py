@@ -43,6 +43,10 @@ class TestLimits:
         fragments = " ".join(f"fragment F{n} on Query {{ ...F{n + 1} ...F{n + 1} }}" for n in range(40))
         query = f"{{ ...F0 }} {fragments} fragment F40 on Query {{ me {{ id }} }}"
         assert graph.ask(query).ok
+        mutation = f"mutation {{ ...F0 }} {fragments} fragment F40 on Query {{ __typename }}".replace(
+            "Query", "Mutation"
+        )
+        assert graph.ask(mutation).ok
 
     @pytest.mark.parametrize(
         "query",
