@@ -16,5 +16,4 @@ COPY graphql_api graphql_api
 RUN DEBUG=1 python manage.py collectstatic --no-input
 USER tickets
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", \
-     "--workers", "2", "--blocking-threads", "2", "--log-level", "warning", "core.wsgi:application"]
+CMD ["python", "-m", "core.serve", "--host", "0.0.0.0"]

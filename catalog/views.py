@@ -1,23 +1,24 @@
 """Movies over REST."""
 
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
 from rest_framework.permissions import SAFE_METHODS, BasePermission
-from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from catalog import programme
 from catalog.models import Movie
 from catalog.programme import Protected
-from catalog.serializers import MovieQuery, MovieSerializer
+from catalog.serializers import MovieQuery, MovieSerializer, write_movies
 from core.errors import NotFound
 from core.openapi import describe
-from core.rest import View, answer_page, read, read_query
+from core.rest import View, answer, answer_page, read, read_query, write
 
 
 class StaffWrites(BasePermission):
     """Everybody may read; staff may write."""
 
-    def has_permission(self, request: Request, view: APIView) -> bool:
+    def has_permission(self, request: Any, view: APIView) -> bool:
         return request.method in SAFE_METHODS or bool(request.user and request.user.is_staff)
 
 
@@ -32,11 +33,11 @@ class MoviesView(View):
         paged=True,
         tags=["movies"],
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """A plain array, whole up to 1,000 movies."""
         query = read_query(MovieQuery, request)
         movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
-        return answer_page(request, movies, MovieSerializer, limit=query["limit"], offset=query["offset"])
+        return answer_page(request, movies, write_movies, limit=query["limit"], offset=query["offset"])
 
     @describe(
         "addMovie",
@@ -47,45 +48,45 @@ class MoviesView(View):
         staff=True,
         tags=["movies"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Staff only."""
         movie = programme.add_movie(**read(MovieSerializer, request))
-        return Response(MovieSerializer(movie).data, status=201)
+        return answer(write(MovieSerializer, movie), status=201)
 
 
 class MovieView(View):
     permission_classes = [StaffWrites]
 
     @describe("getMovie", "Get a movie", answer=MovieSerializer, tags=["movies"])
-    def get(self, request: Request, movie_id: int) -> Response:
+    def get(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """Its shows are at `/movies/{movie_id}/shows/`."""
         movie = Movie.objects.filter(pk=movie_id).first()
         if movie is None:
             raise NotFound
-        return Response(MovieSerializer(movie).data)
+        return answer(write(MovieSerializer, movie))
 
     @describe(
         "replaceMovie", "Replace a movie", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["movies"]
     )
-    def put(self, request: Request, movie_id: int) -> Response:
+    def put(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """Staff only. All fields."""
         return self._change(request, movie_id, partial=False)
 
     @describe(
         "changeMovie", "Change a movie", request=MovieSerializer, answer=MovieSerializer, staff=True, tags=["movies"]
     )
-    def patch(self, request: Request, movie_id: int) -> Response:
+    def patch(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """Staff only. The fields that are sent."""
         return self._change(request, movie_id, partial=True)
 
     @describe(
         "deleteMovie", "Delete a movie", answer=None, status=204, refuses=[Protected], staff=True, tags=["movies"]
     )
-    def delete(self, request: Request, movie_id: int) -> Response:
+    def delete(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """Staff only. Its shows go with it; if one of them has ever had a booking, nothing goes."""
         programme.delete_movie(movie_id=movie_id)
-        return Response(status=204)
+        return HttpResponse(status=204)
 
-    def _change(self, request: Request, movie_id: int, *, partial: bool) -> Response:
+    def _change(self, request: HttpRequest, movie_id: int, *, partial: bool) -> HttpResponse:
         changes = read(MovieSerializer, request, partial=partial)
-        return Response(MovieSerializer(programme.change_movie(movie_id=movie_id, **changes)).data)
+        return answer(write(MovieSerializer, programme.change_movie(movie_id=movie_id, **changes)))

@@ -1,9 +1,16 @@
-"""The ASGI entry point. It is production unless the environment sets ``DEBUG=1``."""
+"""The ASGI entry point, which ``make serve`` and the container serve. It is production unless the environment sets
+``DEBUG=1``."""
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
+from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
+os.environ.setdefault("STATEMENT_TIMEOUT", "4000")  # clients do not wait longer
+os.environ.setdefault("LOCK_TIMEOUT", "50")  # the gate waits longer, and holds no thread for it
+django.setup()
 
-application = get_asgi_application()
+from core.gate import Gate  # noqa: E402
+
+application = Gate(threads=settings.THREADS)

@@ -5,14 +5,18 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
+from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
-from core.errors import Busy, DatabaseUnavailable, DomainError
+from core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+lock_was_missed: ContextVar[bool] = ContextVar("lock_was_missed", default=False)
+"""Whether a lock was not had in time, so that nothing has happened; core.gate asks."""
 
 _RETRIES = 3
 _WORTH_RETRYING = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -39,20 +43,73 @@ def one_transaction(verb: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(verb)
     def durable(*args: P.args, **kwargs: P.kwargs) -> R:
-        for retries_left in range(_RETRIES, -1, -1):
-            try:
-                with transaction.atomic(durable=True):
-                    return verb(*args, **kwargs)
-            except (DatabaseError, InterfaceError) as fault:
-                if sqlstate(fault) in _WORTH_RETRYING and retries_left:
-                    time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
-                    continue
-                if refusal := refusal_of(fault):
-                    raise refusal from fault
-                raise
-        raise AssertionError("unreachable: the last round returns or raises")
+        return _answer_faults(functools.partial(_in_transaction, verb, *args, **kwargs))
 
     return durable
+
+
+def one_statement(verb: Callable[P, R]) -> Callable[P, R]:
+    """The same for a verb that PostgreSQL does in one statement, which needs no BEGIN and no COMMIT to be durable.
+
+    On SQLite, where it takes two, they are one transaction.
+    """
+
+    @functools.wraps(verb)
+    def durable(*args: P.args, **kwargs: P.kwargs) -> R:
+        if connection.vendor == "sqlite":
+            return _answer_faults(functools.partial(_in_transaction, verb, *args, **kwargs))
+        return _answer_faults(functools.partial(_by_itself, verb, *args, **kwargs))
+
+    return durable
+
+
+def _answer_faults(attempt: Callable[[], R]) -> R:
+    for retries_left in range(_RETRIES, -1, -1):
+        try:
+            return attempt()
+        except (DatabaseError, InterfaceError) as fault:
+            if sqlstate(fault) in _WORTH_RETRYING and retries_left:
+                time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
+                continue
+            if sqlstate(fault) == "55P03":
+                lock_was_missed.set(True)
+            if refusal := refusal_of(fault):
+                raise refusal from fault
+            raise
+    raise AssertionError("unreachable: the last round returns or raises")
+
+
+def _in_transaction(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    done = False
+    try:
+        with transaction.atomic(durable=True):
+            result = verb(*args, **kwargs)
+            done = True
+        return result
+    except OperationalError as fault:
+        if done and _is_lost(fault):  # while committing
+            raise OutcomeUnknown from fault
+        raise
+
+
+def _by_itself(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+    with connection.cursor():  # what fails here has not been sent
+        pass
+    try:
+        return verb(*args, **kwargs)
+    except OperationalError as fault:
+        if _is_lost(fault):
+            connection.close()  # the next statement opens another
+            raise OutcomeUnknown from fault
+        raise
+
+
+def _is_lost(fault: Exception) -> bool:
+    """Tell whether the connection ended before the server had answered."""
+    state = sqlstate(fault)
+    if isinstance(fault.__cause__, sqlite3.Error):
+        return False
+    return state is None or state[:2] == "08" or state in ("57P01", "57P02")
 
 
 def refusal_of(fault: Exception) -> DomainError | None:

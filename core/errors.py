@@ -17,6 +17,8 @@ class Kind(Enum):
     NOT_FOUND = auto()
     CONFLICT = auto()
     TOO_LARGE = auto()
+    TOO_SLOW = auto()
+    UNPROCESSABLE = auto()
     THROTTLED = auto()
     UNAVAILABLE = auto()
 
@@ -30,6 +32,9 @@ class DomainError(Exception):
     message: ClassVar[str]
     example: ClassVar[Mapping[str, Any]] = {}
     """Facts of a typical case, for the published documentation."""
+
+    replayed = False
+    """Whether it is the answer to an earlier request with the same idempotency key."""
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -80,6 +85,11 @@ class TokenNotValid(DomainError):
 
 
 @dataclass(eq=False)
+class AccountGone(TokenNotValid):
+    """The token's account was deleted, deactivated or given a new password."""
+
+
+@dataclass(eq=False)
 class NoActiveAccount(DomainError):
     """No active account has this username and password."""
 
@@ -119,6 +129,18 @@ class DatabaseUnavailable(DomainError):
     kind = Kind.UNAVAILABLE
     code = "database_unavailable"
     message = "The database is not available. Try again later."
+    example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
+
+    retry_after: int = 2
+
+
+@dataclass(eq=False)
+class OutcomeUnknown(DomainError):
+    """The connection to the database was lost before it could tell whether it was done."""
+
+    kind = Kind.UNAVAILABLE
+    code = "outcome_unknown"
+    message = "The database was lost while this was being done. It may have happened: look before you try again."
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
 
     retry_after: int = 2

@@ -11,13 +11,18 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from core.database import refusal_of
+from core.database import lock_was_missed, refusal_of
 from core.logs import request_id
 from core.rest import STATUS, answer_exception, headers_of
 
 log = logging.getLogger("request")
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+def request_name(given: str) -> str:
+    """Give a request its id: the client's own, if it can't be mistaken for anything else in a log or a header."""
+    return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
 
 
 class RequestLog:
@@ -30,14 +35,14 @@ class RequestLog:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        given = request.headers.get("X-Request-ID", "")
-        # A client's own id is kept if it can't be mistaken for anything else in a log or a header.
-        identity = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
+        identity = request_name(request.META.get("HTTP_X_REQUEST_ID", ""))
         token = request_id.set(identity)
         started = time.perf_counter()
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = identity
+            if lock_was_missed.get() and request.META.get("core.may_come_again"):
+                return response  # which nobody gets: see core.gate
             facts = {
                 "method": request.method,
                 "path": request.path,

@@ -1,12 +1,23 @@
 """Accounts, and the tries that are counted against them."""
 
-from typing import ClassVar
+import hashlib
+from typing import ClassVar, Protocol
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.auth.models import UserManager as DjangoUserManager
 from django.contrib.auth.validators import ASCIIUsernameValidator
 from django.db import models
 from django.db.models.functions import Lower
+
+
+class Account(Protocol):
+    """Who does something: a user, or what a token says of one; whether it still stands is looked at with the deed."""
+
+    @property
+    def pk(self) -> int: ...
+
+    @property
+    def fingerprint(self) -> str: ...
 
 
 class UserManager(DjangoUserManager["User"]):
@@ -41,6 +52,11 @@ class User(AbstractUser):
 
     objects: ClassVar[UserManager] = UserManager()
 
+    @property
+    def fingerprint(self) -> str:
+        """What a token knows of the password it was given for: a new password ends the old tokens."""
+        return hashlib.md5(self.password.encode(), usedforsecurity=False).hexdigest().upper()
+
     class Meta(AbstractUser.Meta):
         constraints = [
             models.UniqueConstraint(
@@ -69,3 +85,19 @@ class Tries(models.Model):
 
     def __str__(self) -> str:
         return f"{self.count} x {self.key}"
+
+
+class IdempotencyKey(models.Model):
+    """What was done under a key of a client's, and what came of it. Written by core.idempotency alone."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
+    key = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, help_text="Of the operation and its input.")
+    outcome = models.JSONField(help_text="What is answered to whoever asks again.")
+    created_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "key"], name="idempotency_key_is_used_once_by_a_user")]
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,32 +1,38 @@
 """How REST speaks: errors, strict JSON, pages. The one place where a refusal's kind becomes a status."""
 
+import functools
 import logging
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar, cast
 
+import orjson
 from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, models
-from django.http import Http404, HttpRequest, JsonResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from rest_framework import exceptions, serializers
-from rest_framework.parsers import BaseParser
-from rest_framework.request import Request
-from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from core.authentication import CHALLENGE
+from core.accounts import user_of as user_of_bearer
+from core.authentication import CHALLENGE, bearer_of
 from core.body import read_json, refuse_chunks
 from core.database import refusal_of
 from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
 from core.fields import DigitsField
-from core.models import User
+from core.models import Account
 
 log = logging.getLogger(__name__)
+
+Q = TypeVar("Q", bound=models.QuerySet[Any])
 
 STATUS = {
     Kind.INVALID: HTTPStatus.BAD_REQUEST,
     Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
     Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
     Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
     Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -47,39 +53,84 @@ LARGEST_PAGE = 1000
 LARGEST_OFFSET = 999_999_999
 
 
-class StrictJSONParser(BaseParser):
-    """Reads ``application/json`` through core.body."""
-
-    media_type = "application/json"
-
-    def parse(self, stream: Any, media_type: str | None = None, parser_context: Any = None) -> Any:
-        request: HttpRequest = parser_context["request"]._request
-        return read_json(request)
+# --- Views ------------------------------------------------------------------------------------
 
 
 class View(APIView):
-    """A REST view; it tells an unknown method before it asks who is there."""
+    """A REST address. drf-spectacular sees one of the framework's views; what it answers takes no detour through the
+    framework's own request, negotiation and rendering."""
 
-    parser_classes = [StrictJSONParser]
     # Browsers ask with OPTIONS before they cross origins, and are answered before any view; nobody else needs it.
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
 
-    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
-        if request.method not in self.allowed_methods:
-            raise exceptions.MethodNotAllowed(str(request.method))
-        super().initial(request, *args, **kwargs)
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        try:
+            if request.method not in self.allowed_methods:  # told before it is asked who is there
+                raise exceptions.MethodNotAllowed(str(request.method))
+            if not request.accepts("application/json"):
+                raise exceptions.NotAcceptable
+            request.user = self.whoever_asks(request)  # type: ignore[assignment]
+            if not all(permission.has_permission(cast(Any, request), self) for permission in self.get_permissions()):
+                raise exceptions.PermissionDenied if request.user else NotAuthenticated
+            response: HttpResponseBase = getattr(self, str(request.method).lower())(request, *args, **kwargs)
+            return response
+        except exceptions.MethodNotAllowed as fault:
+            response = answer_exception(fault)
+            response.headers["Allow"] = ", ".join(self.allowed_methods)
+            return response
+        except Exception as fault:
+            return answer_exception(fault)
+
+    def whoever_asks(self, request: HttpRequest) -> Account | None:
+        """Give the account that the request's token speaks for; None where no token was sent."""
+        bearer = bearer_of(request) if self.authentication_classes else None
+        return user_of_bearer(bearer) if bearer else None
+
+
+class VerbView(View):
+    """A verb of the domain that looks at the account itself, together with what it does."""
+
+    def whoever_asks(self, request: HttpRequest) -> Account | None:
+        return bearer_of(request)
+
+
+def answer(body: Any, *, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Answer with JSON; times are given in UTC, as 2026-12-24T18:30:00Z."""
+    return HttpResponse(
+        orjson.dumps(body, option=orjson.OPT_UTC_Z),
+        content_type="application/json",
+        status=status,
+        headers=dict(headers or {}),
+    )
+
+
+@functools.cache
+def _fields(serializer: type[serializers.BaseSerializer[Any]]) -> list[tuple[str, type | None]]:
+    return [
+        (name, type(field) if isinstance(field, serializers.BaseSerializer) else None)
+        for name, field in serializer().fields.items()  # type: ignore[attr-defined]
+        if not field.write_only
+    ]
+
+
+def write(serializer: type[serializers.BaseSerializer[Any]], row: Any) -> dict[str, Any]:
+    """Give a row in the shape of a serializer, whose fields are attributes of the row."""
+    return {
+        name: getattr(row, name) if inner is None else write(inner, getattr(row, name))
+        for name, inner in _fields(cast(Any, serializer))
+    }
 
 
 # --- Errors -----------------------------------------------------------------------------------
 
 
-def answer_exception(fault: Exception, context: dict[str, Any] | None = None) -> JsonResponse:
+def answer_exception(fault: Exception, context: dict[str, Any] | None = None) -> HttpResponse:
     """Answer any exception in the one shape ``{code, detail, …}``, as JSON, whatever the view answers otherwise.
 
     A fault of ours tells nothing of itself. The framework gives a ``context``, which is not needed.
     """
     status, body, headers = explain(fault)
-    return JsonResponse(body, status=status, headers=headers)
+    return answer(body, status=status, headers=headers)
 
 
 def explain(fault: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:
@@ -118,7 +169,17 @@ def headers_of(refusal: DomainError) -> dict[str, str]:
         return {"WWW-Authenticate": f'{CHALLENGE}, error="{refusal.code}"'}
     if "retry_after" in refusal.facts:
         return {"Retry-After": str(refusal.facts["retry_after"])}
-    return {}
+    return headers_of_replay(refusal)
+
+
+def headers_of_replay(told: Any) -> dict[str, str]:
+    """Name the header that marks an outcome as the answer to an earlier request with the same idempotency key."""
+    return {"Idempotent-Replayed": "true"} if told.replayed else {}
+
+
+def idempotency_key_of(request: HttpRequest) -> str | None:
+    """Read the ``Idempotency-Key`` header; None where none was sent."""
+    return request.META.get("HTTP_IDEMPOTENCY_KEY")
 
 
 def _flat(detail: Any) -> dict[str, list[str]]:
@@ -130,32 +191,35 @@ def _flat(detail: Any) -> dict[str, list[str]]:
 # --- Input: who, and what ---------------------------------------------------------------------
 
 
-def user_of(request: Request) -> User:
+def user_of(request: HttpRequest) -> Account:
     """Tell who is asking, in a view that lets in nobody without an account."""
-    assert isinstance(request.user, User)
-    return request.user
+    assert request.user
+    return cast(Account, request.user)
 
 
 def read(
-    serializer: type[serializers.BaseSerializer[Any]], request: Request, *, partial: bool = False
+    serializer: type[serializers.BaseSerializer[Any]], request: HttpRequest, *, partial: bool = False
 ) -> dict[str, Any]:
     """Check the shape of a request's body, and give its values.
 
+    :raises rest_framework.exceptions.UnsupportedMediaType: the body is not JSON by its own word.
     :raises rest_framework.exceptions.ValidationError: a field can't be read; it is named.
     """
-    refuse_chunks(request._request)
-    reader = serializer(data=request.data, partial=partial)
+    refuse_chunks(request)
+    if request.content_type != "application/json" and request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
+        raise exceptions.UnsupportedMediaType(str(request.content_type))
+    reader = serializer(data=read_json(request), partial=partial)
     reader.is_valid(raise_exception=True)
     return dict(reader.validated_data)
 
 
-def read_query(serializer: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+def read_query(serializer: type[serializers.Serializer[Any]], request: HttpRequest) -> dict[str, Any]:
     """Check the parameters of a request's query string, and give their values.
 
     :raises Invalid: a parameter is not known, or is given more than once, so that either could be meant.
     :raises rest_framework.exceptions.ValidationError: a parameter can't be read; it is named.
     """
-    given = dict(request.query_params.lists())
+    given = dict(request.GET.lists())
     known = serializer().fields
     if repeated := [name for name, values in given.items() if name in known and len(values) > 1]:
         raise Invalid(errors={name: ["Give it once."] for name in repeated})
@@ -181,25 +245,26 @@ class PageQuery(serializers.Serializer[Any]):
 
 
 def answer_page(
-    request: Request,
-    rows: models.QuerySet[Any],
-    serializer: type[serializers.BaseSerializer[Any]],
+    request: HttpRequest,
+    rows: Q,
+    write_rows: Callable[[Q], list[dict[str, Any]]],
     *,
     limit: int,
     offset: int,
-) -> Response:
+) -> HttpResponse:
     """Answer one page of the rows as a plain array, with headers that lead to the others."""
-    total = rows.count()
+    page = write_rows(rows[offset : offset + limit])
+    is_last = len(page) < limit and (page or not offset)
+    total = offset + len(page) if is_last else rows.count()
     links = []
     if offset + limit < total:
         links.append(_link(request, "next", limit, offset + limit))
     if offset > 0:
         links.append(_link(request, "prev", min(limit, offset), max(0, offset - limit)))
-    headers = {"X-Total-Count": str(total)} | ({"Link": ", ".join(links)} if links else {})
-    return Response(serializer(rows[offset : offset + limit], many=True).data, headers=headers)
+    return answer(page, headers={"X-Total-Count": str(total)} | ({"Link": ", ".join(links)} if links else {}))
 
 
-def _link(request: Request, rel: str, limit: int, offset: int) -> str:
-    query = request.query_params.copy()
+def _link(request: HttpRequest, rel: str, limit: int, offset: int) -> str:
+    query = request.GET.copy()
     query["limit"], query["offset"] = str(limit), str(offset)
     return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="{rel}"'

@@ -16,10 +16,17 @@ def _list(name: str) -> list[str]:
     return [entry.strip() for entry in os.environ.get(name, "").split(",") if entry.strip()]
 
 
-def _count(name: str) -> int:
-    value = os.environ.get(name) or "0"
+def _count(name: str, default: str = "0") -> int:
+    value = os.environ.get(name) or default
     if not re.fullmatch("[0-9]{1,2}", value):
         raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
+    return int(value)
+
+
+def _milliseconds(name: str, default: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not re.fullmatch("[0-9]{1,7}", value):
+        raise ImproperlyConfigured(f"{name} must be a number of milliseconds, not {value!r}.")
     return int(value)
 
 
@@ -98,6 +105,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "core.urls"
+THREADS = _count("THREADS", "2")  # that answer, in each process of core.asgi
 WSGI_APPLICATION = "core.wsgi.application"
 ASGI_APPLICATION = "core.asgi.application"
 APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms
@@ -128,6 +136,10 @@ DATABASES = {
     "default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)
 }
 
+# Milliseconds. Commands take any time for a statement; the servers' entry points set limits for themselves.
+_LOCK_TIMEOUT = _milliseconds("LOCK_TIMEOUT", 2000)
+_STATEMENT_TIMEOUT = _milliseconds("STATEMENT_TIMEOUT", 0)
+
 if DATABASE_URL.startswith("sqlite:///"):
     DATABASES["default"]["OPTIONS"] = {
         # Every transaction takes the write lock when it begins, so it cannot fail half way to it.
@@ -136,18 +148,23 @@ if DATABASE_URL.startswith("sqlite:///"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;",
     }
 else:
+    DATABASES["default"]["ENGINE"] = "core.postgresql"
     DATABASES["default"]["OPTIONS"] = {
         # A client hears "busy" or "database_unavailable" in seconds, whatever the database does.
         "connect_timeout": 2,  # seconds, as all below that bear no unit
+        "answer_within": _STATEMENT_TIMEOUT / 1000 + 0.5 if _STATEMENT_TIMEOUT else None,
         "tcp_user_timeout": 3000,  # milliseconds
         "keepalives_idle": 5,
         "keepalives_interval": 1,
         "keepalives_count": 3,
+        # The server parses and plans a statement once a connection. A pooler between must know of it.
+        "server_side_binding": True,
+        "prepare_threshold": 2,
         "options": " ".join(
             [
                 DATABASES["default"].get("OPTIONS", {}).pop("options", ""),  # of the URL; ours come after it
-                "-c lock_timeout=2s",
-                "-c statement_timeout=5s",
+                f"-c lock_timeout={_LOCK_TIMEOUT}",
+                f"-c statement_timeout={_STATEMENT_TIMEOUT}",
                 "-c idle_in_transaction_session_timeout=10s",
                 # A snapshot older than its lock would sell a seat twice: see reservations/booking.py.
                 "-c default_transaction_isolation=read\\ committed",
@@ -200,7 +217,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["core.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": [],  # core.rest.View has its own
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],  # for the document; core.rest.View has its own
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "core.rest.answer_exception",
@@ -254,8 +271,8 @@ STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True}
 # --- Browsers ---------------------------------------------------------------------------------
 
 CORS_ALLOWED_ORIGINS = _list("CORS_ALLOWED_ORIGINS")
-CORS_ALLOW_HEADERS = [*default_headers, "x-request-id"]
-CORS_EXPOSE_HEADERS = ["Link", "X-Total-Count", "X-Request-ID", "Retry-After"]
+CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
+CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Link", "X-Total-Count", "X-Request-ID", "Retry-After"]
 CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS")
 
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -4,7 +4,7 @@ import functools
 from typing import Any, ClassVar
 
 from django.db import connection
-from django.http import HttpRequest, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.views.decorators.csrf import csrf_exempt
 from drf_spectacular.generators import SchemaGenerator
 from drf_spectacular.types import OpenApiTypes
@@ -14,11 +14,12 @@ from rest_framework.permissions import AllowAny
 from rest_framework.renderers import TemplateHTMLRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from core import accounts
 from core.errors import Invalid, NoActiveAccount, NotFound, Throttled, TokenNotValid
 from core.openapi import describe
-from core.rest import INTERNAL_ERROR, View, answer_exception, read, user_of
+from core.rest import INTERNAL_ERROR, View, answer, answer_exception, read, user_of, write
 from core.serializers import (
     LoginSerializer,
     RefreshTokenSerializer,
@@ -49,10 +50,10 @@ class SignupView(OpenView):
         refuses=[Invalid, Throttled],
         tags=["accounts"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Names and e-mail addresses are unique without regard to case."""
         user = accounts.sign_up(**read(SignupSerializer, request), address=client_address(request))
-        return Response(UserSerializer(user).data, status=201)
+        return answer(write(UserSerializer, user), status=201)
 
 
 class LoginView(OpenView):
@@ -65,10 +66,10 @@ class LoginView(OpenView):
         refuses=[NoActiveAccount, Throttled],
         tags=["accounts"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Exchange a name and a password for a pair of tokens."""
         pair = accounts.log_in(**read(LoginSerializer, request), address=client_address(request))
-        return Response(TokenPairSerializer(pair).data)
+        return answer(write(TokenPairSerializer, pair))
 
 
 class RefreshView(OpenView):
@@ -81,11 +82,11 @@ class RefreshView(OpenView):
         refuses=[TokenNotValid, Throttled],
         tags=["accounts"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Exchange a refresh token for a new pair; the old refresh token is spent."""
         token = read(RefreshTokenSerializer, request)["refresh"]
         pair = accounts.refresh(token=token, address=client_address(request))
-        return Response(TokenPairSerializer(pair).data)
+        return answer(write(TokenPairSerializer, pair))
 
 
 class LogoutView(OpenView):
@@ -98,17 +99,17 @@ class LogoutView(OpenView):
         refuses=[TokenNotValid],
         tags=["accounts"],
     )
-    def post(self, request: Request) -> Response:
+    def post(self, request: HttpRequest) -> HttpResponse:
         """Spend the refresh token. Access tokens end by themselves, within 15 minutes."""
         accounts.log_out(token=read(RefreshTokenSerializer, request)["refresh"])
-        return Response(status=204)
+        return HttpResponse(status=204)
 
 
 class MeView(View):
     @describe("me", "Who am I?", answer=UserSerializer, tags=["accounts"])
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """The account that the access token speaks for."""
-        return Response(UserSerializer(user_of(request)).data)
+        return answer(write(UserSerializer, user_of(request)))
 
 
 class HealthSerializer(serializers.Serializer[None]):
@@ -121,18 +122,18 @@ class HealthSerializer(serializers.Serializer[None]):
 
 class LiveView(OpenView):
     @describe("livez", "Is the process alive?", answer=HealthSerializer, database=False, tags=["service"])
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """It answers without asking the database."""
-        return Response({"status": "ok"})
+        return answer({"status": "ok"})
 
 
 class ReadyView(OpenView):
     @describe("readyz", "Can it serve?", answer=HealthSerializer, tags=["service"])
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """It answers 200 when the database does."""
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
-        return Response({"status": "ok"})
+        return answer({"status": "ok"})
 
 
 @functools.cache
@@ -141,7 +142,15 @@ def openapi_document() -> dict[str, Any]:
     return dict(SchemaGenerator().get_schema(public=True))
 
 
-class SchemaView(OpenView):
+class DocumentView(APIView):
+    """A page that the framework renders, in whichever form is asked for."""
+
+    authentication_classes = []
+    permission_classes = [AllowAny]
+    http_method_names = View.http_method_names
+
+
+class SchemaView(DocumentView):
     renderer_classes = SpectacularAPIView.renderer_classes
 
     @describe("schema", "Get this document", answer=OpenApiTypes.OBJECT, database=False, tags=["service"])
@@ -150,7 +159,7 @@ class SchemaView(OpenView):
         return Response(openapi_document())
 
 
-class SwaggerView(OpenView, SpectacularSwaggerSplitView):
+class SwaggerView(DocumentView, SpectacularSwaggerSplitView):
     @describe(
         "swagger",
         "Read this document",
@@ -164,7 +173,7 @@ class SwaggerView(OpenView, SpectacularSwaggerSplitView):
         return super().get(request)
 
 
-class LeadsTo(OpenView):
+class LeadsTo(DocumentView):
     """Leads a browser to where a page is."""
 
     schema = None
@@ -176,16 +185,16 @@ class LeadsTo(OpenView):
 
 
 @csrf_exempt
-def unknown_address(request: HttpRequest, path: str = "") -> JsonResponse:
+def unknown_address(request: HttpRequest, path: str = "") -> HttpResponse:
     """Answer every address that is not on the page, in development too."""
     return answer_exception(NotFound())
 
 
-def bad_request(request: HttpRequest, exception: Exception) -> JsonResponse:
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Answer a request that Django would not look at, such as one for a host that is not ours."""
     return answer_exception(Invalid(errors={}))
 
 
-def server_error(request: HttpRequest) -> JsonResponse:
+def server_error(request: HttpRequest) -> HttpResponse:
     """Answer a fault outside every view."""
-    return JsonResponse(INTERNAL_ERROR, status=500)
+    return answer(INTERNAL_ERROR, status=500)

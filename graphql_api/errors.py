@@ -68,7 +68,7 @@ _TYPES: dict[type[DomainError], Any] = {
 
 def _answer(refusal: DomainError) -> Refusal | None:
     """Give the refusal as data; None where it is no answer."""
-    if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated):
+    if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated | errors.AccountGone):
         return None
     if isinstance(refusal, errors.Invalid):
         fields = [FieldError(field=name, messages=messages) for name, messages in refusal.errors.items()]

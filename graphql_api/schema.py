@@ -1,8 +1,9 @@
 """The graph: what can be asked, and what can be done. Each resolver asks who and what, and calls the domain once."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from functools import cached_property
+from typing import Annotated, Any, ClassVar, TypeVar, cast
 
 import strawberry
 from django.conf import settings
@@ -14,8 +15,9 @@ from strawberry.schema.config import StrawberryConfig
 
 from catalog import models as catalog
 from core import accounts
-from core.errors import NotAuthenticated, TokenNotValid
-from core.models import User as Account
+from core.accounts import Bearer, user_of
+from core.errors import DomainError, NotAuthenticated, TokenNotValid
+from core.models import User
 from graphql_api import types
 from graphql_api.connections import After, Before, Connection, First, Last, Page, connect
 from graphql_api.errors import REFUSALS_AS_DATA
@@ -23,24 +25,45 @@ from graphql_api.limits import Limits
 from reservations import models as reservations
 from reservations.booking import book_seat, cancel_booking
 
+T = TypeVar("T")
 
-@dataclass(frozen=True)
+
+@dataclass
 class Context:
     """Who is asking, and from where."""
 
-    account: Account | None
+    bearer: Bearer | None
     address: str
     refused: TokenNotValid | None = None
     """Why the token that was sent does not hold."""
+    replayed: bool = False
 
-    def account_or_refuse(self) -> Account:
-        """Give the account.
+    @cached_property
+    def account(self) -> User | None:
+        """The account that the token speaks for; None without a token.
+
+        :raises AccountGone: it is gone, was deactivated or has a new password.
+        """
+        return user_of(self.bearer) if self.bearer else None
+
+    def bearer_or_refuse(self) -> Bearer:
+        """Give what the token says, for a verb that looks at the account itself.
 
         :raises NotAuthenticated: no token was sent.
         """
-        if self.account is None:
+        if self.bearer is None:
             raise NotAuthenticated
-        return self.account
+        return self.bearer
+
+    def note_replay(self, verb: Callable[[], T]) -> T:
+        """Do the verb, and note whether its outcome is the answer to an earlier request, for a header to tell."""
+        try:
+            told: Any = verb()
+        except DomainError as refusal:
+            self.replayed = refusal.replayed
+            raise
+        self.replayed = told.replayed
+        return cast(T, told)
 
 
 class TokenHolds(SchemaExtension):
@@ -52,10 +75,14 @@ class TokenHolds(SchemaExtension):
 
     _FOR_EVERYBODY: ClassVar[set[str]] = {"signup", "login", "refreshToken", "logout", "__typename"}
 
+    _LOOKED_AT_BY_THE_VERB: ClassVar[set[str]] = {"bookSeat", "cancelBooking", "__typename"}
+
     def on_execute(self) -> Iterator[None]:
-        refused = self.execution_context.context.refused
-        if refused and not all(name in self._FOR_EVERYBODY for name in self._root_fields()):
-            raise refused
+        context, asked = self.execution_context.context, set(self._root_fields())
+        if context.refused and not asked <= self._FOR_EVERYBODY:
+            raise context.refused
+        if not asked <= self._FOR_EVERYBODY and not asked <= self._LOOKED_AT_BY_THE_VERB:
+            _ = context.account  # which refuses an account that is gone
         yield
 
     def _root_fields(self) -> Iterator[str]:
@@ -115,8 +142,8 @@ class Query:
             strawberry.argument(description="true: of shows that have not begun; false: of shows that have."),
         ] = None,
     ) -> Connection[types.Booking]:
-        account = info.context.account_or_refuse()
-        bookings = reservations.Booking.objects.filter(user=account).with_status(status).upcoming(upcoming)
+        bookings = reservations.Booking.objects.filter(user=info.context.bearer_or_refuse().pk)
+        bookings = bookings.with_status(status).upcoming(upcoming)
         return connect(bookings, types.NEWEST_FIRST, Page(first=first, after=after))
 
     @strawberry.field(
@@ -126,13 +153,13 @@ class Query:
         return _find(id, types.parts_of(id)[0], info.context.account)  # type: ignore[return-value]
 
 
-def _find(global_id: str, type_name: str, account: Account | None) -> Any:
+def _find(global_id: str, type_name: str, account: User | None) -> Any:
     """Find what a global id names, among what this account may see."""
     seen: dict[str, QuerySet[Any]] = {
         "Movie": catalog.Movie.objects.all(),
         "Show": catalog.Show.objects.all(),
         "Booking": reservations.Booking.objects.filter(user=account),
-        "User": Account.objects.filter(pk=account.pk) if account else Account.objects.none(),
+        "User": User.objects.filter(pk=account.pk) if account else User.objects.none(),
     }
     if type_name not in seen:
         return None
@@ -164,16 +191,23 @@ class Mutation:
 
     @strawberry.mutation(description="Book a seat of a show. Needs a token. A booking in the answer is durable.")
     def book_seat(self, info: Info, input: types.BookSeatInput) -> types.BookSeatResult:
-        return book_seat(
-            user=info.context.account_or_refuse(),
-            show_id=types.number_of(input.show_id, "Show"),
-            seat_number=input.seat_number,
+        return info.context.note_replay(
+            lambda: book_seat(
+                user=info.context.bearer_or_refuse(),
+                show_id=types.number_of(input.show_id, "Show"),
+                seat_number=input.seat_number,
+                idempotency_key=input.idempotency_key,
+            )
         )  # type: ignore[return-value]
 
     @strawberry.mutation(description="Cancel one's own booking; its seat is free at once. Needs a token.")
     def cancel_booking(self, info: Info, input: types.CancelBookingInput) -> types.CancelBookingResult:
-        return cancel_booking(
-            user=info.context.account_or_refuse(), booking_id=types.number_of(input.booking_id, "Booking")
+        return info.context.note_replay(
+            lambda: cancel_booking(
+                user=info.context.bearer_or_refuse(),
+                booking_id=types.number_of(input.booking_id, "Booking"),
+                idempotency_key=input.idempotency_key,
+            )
         )  # type: ignore[return-value]
 
 

@@ -167,15 +167,23 @@ class LogoutInput:
     refresh: str = strawberry.field(description="The refresh token of the pair.")
 
 
+_KEY = (
+    "1 to 255 visible ASCII characters that name this request, the same as REST's `Idempotency-Key`. Whoever sends it "
+    "again within 24 hours is told the first outcome, and nothing is done twice."
+)
+
+
 @strawberry.input(description="Which seat to book.")
 class BookSeatInput:
     show_id: strawberry.ID = strawberry.field(description="The `id` of the show.")
     seat_number: int = strawberry.field(description="1 to the show's `totalSeats`.")
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
 
 
 @strawberry.input(description="Which booking to cancel.")
 class CancelBookingInput:
     booking_id: strawberry.ID = strawberry.field(description="The `id` of the booking.")
+    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
 
 
 SignupResult = Annotated[

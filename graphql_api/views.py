@@ -9,16 +9,17 @@ from typing import Any
 
 import strawberry
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 
-from core.authentication import BearerAuthentication
+from core.authentication import bearer_of
 from core.body import read_json
 from core.errors import DomainError, Invalid, TokenNotValid
-from core.rest import STATUS, headers_of
+from core.rest import STATUS, headers_of, headers_of_replay
+from core.rest import answer as json_answer
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
 from graphql_api.schema import Context, schema
@@ -56,16 +57,15 @@ def answer(request: HttpRequest, schema: strawberry.Schema) -> HttpResponse:
         return _answer_errors([GraphQLError("", original_error=fault)])
     if result.errors:
         return _answer_errors(result.errors, data=result.data)
-    return JsonResponse({"data": result.data})
+    return json_answer({"data": result.data}, headers=headers_of_replay(context))
 
 
 def _context(request: HttpRequest) -> Context:
     address = client_address(request)
     try:
-        authenticated = BearerAuthentication().authenticate(request)
+        return Context(bearer=bearer_of(request), address=address)
     except TokenNotValid as refused:
-        return Context(account=None, address=address, refused=refused)
-    return Context(account=authenticated and authenticated[0], address=address)
+        return Context(bearer=None, address=address, refused=refused)
 
 
 def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:
@@ -87,18 +87,18 @@ def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:
     return query, variables, name or None
 
 
-def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = None) -> JsonResponse:
+def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = None) -> HttpResponse:
     told = [formatted(error) for error in errors]
     if data is not None:  # an answer, although not to everything: what it says has happened
-        return JsonResponse({"data": data, "errors": told})
+        return json_answer({"data": data, "errors": told})
     headers: dict[str, str] = {}
     status = 500 if any(error["extensions"]["code"] == "internal_error" for error in told) else 400
     for error in errors:
         if refusal := as_refusal(error):
             status, headers = STATUS[refusal.kind], headers_of(refusal)
-    return JsonResponse({"data": None, "errors": told}, status=status, headers=headers)
+    return json_answer({"data": None, "errors": told}, status=status, headers=headers)
 
 
-def _refused(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> JsonResponse:
+def _refused(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
     error = {"message": message, "extensions": {"code": code}}
-    return JsonResponse({"data": None, "errors": [error]}, status=status, headers=headers)
+    return json_answer({"data": None, "errors": [error]}, status=status, headers=headers)

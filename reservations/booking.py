@@ -4,30 +4,29 @@ What keeps a seat from being sold twice is the table: the unique index ``seat_ha
 (show, seat_number) where status is ``booked``. With seats numbered 1 to ``total_seats`` it also keeps a show from
 being overbooked, so nothing is counted before a seat is sold.
 
-What the index can't see is the show's own row: that the show exists, has not begun, and has the seat. On PostgreSQL
-a booking therefore takes a shared lock on it. Bookings do not wait for each other, not even on one hot show, while
-staff who shrink, move or delete it (reservations.scheduling) wait for them and they for staff. ``FOR KEY SHARE``
-would be too weak, since a plain update of ``total_seats`` passes it. SQLite needs no lock of ours: its transactions
-begin ``IMMEDIATE``, one writer at a time.
+What the index can't see is the show's own row: that the show exists, has not begun, and has the seat. A booking
+therefore takes a shared lock on it. Bookings do not wait for each other, not even on one hot show, while staff who
+shrink, move or delete it (reservations.scheduling) wait for them and they for staff.
 
-Transactions are READ COMMITTED, so each statement sees what was committed before it began; under a snapshot taken
-earlier, a lock would be had on a row whose bookings are out of sight.
+All of it is one statement a verb: reservations.statements has the two and their reasons. The account is looked at in it
+as well, so that somebody who is deleted, deactivated or given a new password is refused from that moment on.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, ClassVar, cast
 
-from django.db import IntegrityError, connection
-from django.db.models import Count, DateTimeField, Func, Q, Value
-from django.utils import timezone
+from django.db import IntegrityError
 
-from catalog.models import MOST_SEATS, Show
-from core.database import one_transaction
-from core.errors import DomainError, Kind, NotFound, TokenNotValid
-from core.models import User
-from reservations.availability import in_full
+from catalog.models import MOST_SEATS, Movie, Show
+from core.database import one_statement
+from core.errors import AccountGone, DomainError, Kind, NotFound
+from core.idempotency import Operation, once
+from core.models import Account
+from reservations import statements
 from reservations.models import Booking
+from reservations.statements import columns_of, row_of
 
 
 @dataclass(eq=False)
@@ -82,142 +81,123 @@ class AlreadyCancelled(DomainError):
     message = "The booking is already cancelled."
 
 
-def book_seat(*, user: User, show_id: int, seat_number: int) -> Booking:
-    """Book a seat of a show for a user.
+def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
+    """Book a seat of a show for a user; with a key, once, however often it is asked for.
 
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has no such seat.
     :raises ShowStarted: the show has begun.
     :raises ShowFull: every seat is booked.
     :raises SeatTaken: this seat is booked, others are not.
-    :raises TokenNotValid: the account was deleted at the same moment.
+    :raises AccountGone: the account was deleted, deactivated or given a new password.
     :raises Busy: staff kept the show locked for too long.
+    :raises OutcomeUnknown: the connection to the database was lost before it could tell.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
+
+    def deed() -> Booking:
+        return _book(user, show_id, seat_number)
+
     try:
-        return _book(user_id=user.pk, show_id=show_id, seat_number=seat_number)
+        if idempotency_key is None:
+            return one_statement(deed)()
+        return once(BOOKING, deed, user=user, key=idempotency_key, given=(show_id, seat_number))
     except IntegrityError as fault:
         # The show is locked and the seat's conflict is handled, so it is the user's row that is gone.
-        raise TokenNotValid from fault
+        raise AccountGone from fault
 
 
-def cancel_booking(*, user: User, booking_id: int) -> Booking:
+def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | None = None) -> Booking:
     """Cancel a user's own booking; its seat is free from the commit on.
 
     :raises NotFound: there is no such booking, or it is somebody else's.
     :raises AlreadyCancelled: it was cancelled before.
     :raises ShowStarted: the show has begun.
+    :raises AccountGone: the account was deleted, deactivated or given a new password.
     :raises Busy: staff kept the show locked for too long.
+    :raises OutcomeUnknown: the connection to the database was lost before it could tell.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    return _cancel(user_id=user.pk, booking_id=booking_id)
+
+    def deed() -> Booking:
+        return _cancel(user, booking_id)
+
+    if idempotency_key is None:
+        return one_statement(deed)()
+    return once(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
 
 
-# Both statements lock the show first, in a step of their own, and read the clock after it: whoever waited for the
-# lock past the show's beginning is late. (PostgreSQL keeps a WITH that locks rows apart from what follows.)
-#
-# Before the row's lock they take the show's advisory lock, shared as well. It excludes nobody whom the row's does not
-# exclude, but it is a queue: shared locks of a row pass whoever waits for it alone, so that staff would wait for as
-# long as a hot show is being booked.
-
-_LOOKS = 3  # at the state of a seat, which others may change between two statements
-
-_BOOK = """
-    WITH {queue} show AS (
-        SELECT id, date_time, total_seats FROM {queued} catalog_show WHERE id = ({{show}}) {lock}
-    )
-    INSERT INTO reservations_booking (user_id, show_id, seat_number, status, created_at)
-    SELECT %(user)s, show.id, %(seat)s, 'booked', {clock} FROM show
-    WHERE show.date_time > {clock} AND %(seat)s BETWEEN 1 AND show.total_seats
-    ON CONFLICT (show_id, seat_number) WHERE status = 'booked' DO NOTHING
-    RETURNING id
-"""
-_SHOW_TO_BOOK = "SELECT %(show)s"
-
-_CANCEL = """
-    WITH {queue} show AS (
-        SELECT date_time FROM {queued} catalog_show WHERE id = ({{show}}) {lock}
-    )
-    UPDATE reservations_booking SET status = 'cancelled', cancelled_at = {clock} FROM show
-    WHERE reservations_booking.id = %(booking)s AND status = 'booked' AND show.date_time > {clock}
-    RETURNING reservations_booking.id
-"""
-_SHOW_TO_CANCEL = "SELECT show_id FROM reservations_booking WHERE id = %(booking)s AND user_id = %(user)s"
-
-_POSTGRESQL = {
-    "queue": "queue AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(({show}))),",
-    "queued": "queue,",
-    "lock": "FOR SHARE OF catalog_show",
-    "clock": "clock_timestamp()",
-}
-_SQLITE = {"queue": "", "queued": "", "lock": "", "clock": "%(now)s"}  # one writer at a time; told the time after it
+_LOOKS = 3  # at the state of a seat, which others may change while a statement runs
 
 
-@one_transaction
-def _book(*, user_id: int, show_id: int, seat_number: int) -> Booking:
+def _book(user: Account, show_id: int, seat_number: int) -> Booking:
+    # A number that no show has would not fit the column either; 0 is no seat, and says the same.
+    seat = seat_number if 1 <= seat_number <= MOST_SEATS else 0
     for _ in range(_LOOKS):
-        # A number that no show has would not fit the column either; then only the reason is looked for.
-        if 1 <= seat_number <= MOST_SEATS:
-            booking_id = _execute(_BOOK, _SHOW_TO_BOOK, user=user_id, show=show_id, seat=seat_number)
-            if booking_id is not None:
-                return in_full(Booking.objects.all()).get(pk=booking_id)
-        _refuse_to_book(show_id, seat_number)
+        found = statements.book(user=user, show_id=show_id, seat_number=seat)
+        if found.written:
+            return _in_full(found, sold=found.sold + 1)
+        if not found.account_stands:
+            raise AccountGone
+        if found.show is None:
+            raise NotFound
+        if not 1 <= seat_number <= found.show.total_seats:
+            raise SeatOutOfRange(min=1, max=found.show.total_seats)
+        if found.begun:
+            raise ShowStarted
+        if found.sold >= found.show.total_seats:
+            raise ShowFull
+        if found.refused:
+            break
     raise SeatTaken(seat_number=seat_number)
 
 
-def _refuse_to_book(show_id: int, seat_number: int) -> None:
-    """Look again, in the same transaction, for what kept the statement from booking, and refuse for that reason.
-
-    Where none is left, the seat was cancelled in between, and it is worth another try.
-    """
-    show: Any = Show.objects.annotate(now=_clock()).filter(pk=show_id).first()
-    if show is None:
-        raise NotFound
-    if not 1 <= seat_number <= show.total_seats:
-        raise SeatOutOfRange(min=1, max=show.total_seats)
-    if show.date_time <= show.now:
-        raise ShowStarted
-    seats = (
-        Booking.objects.live()
-        .filter(show=show_id)
-        .aggregate(sold=Count("*"), taken=Count("seat_number", filter=Q(seat_number=seat_number)))
-    )
-    if seats["sold"] >= show.total_seats:
-        raise ShowFull
-    if seats["taken"]:
-        raise SeatTaken(seat_number=seat_number)
-
-
-@one_transaction
-def _cancel(*, user_id: int, booking_id: int) -> Booking:
+def _cancel(user: Account, booking_id: int) -> Booking:
     for _ in range(_LOOKS):
-        cancelled_id = _execute(_CANCEL, _SHOW_TO_CANCEL, user=user_id, booking=booking_id)
-        booking: Any = in_full(Booking.objects.filter(pk=booking_id, user=user_id)).annotate(now=_clock()).first()
-        if booking is None:
+        found = statements.cancel(user=user, booking_id=booking_id)
+        if found.written:
+            return _in_full(found, sold=found.sold - 1)
+        if not found.account_stands:
+            raise AccountGone
+        if found.refused is None:
             raise NotFound
-        if cancelled_id is not None:
-            return cast(Booking, booking)
-        if booking.status == Booking.Status.CANCELLED:
-            raise AlreadyCancelled
-        if booking.show.date_time <= booking.now:
+        if found.refused:
+            break
+        if found.begun:
             raise ShowStarted
-        # It was booked between the statement and the look.
-    raise NotFound
+    raise AlreadyCancelled
 
 
-def _clock() -> Func | Value:
-    """Give the clock that the statements go by; another's might still say that a show has not begun."""
-    clock = Func(function="clock_timestamp") if connection.vendor == "postgresql" else Value(timezone.now())
-    clock.output_field = DateTimeField()
-    return clock
+def _in_full(found: statements.Found, *, sold: int) -> Booking:
+    """Give the booking that was written, with its show, the film and the available seats."""
+    booking, show = cast(Booking, found.written), cast(Any, found.show)
+    # What others cancelled while the statement ran is still counted, so that the sum may be beyond the seats.
+    show.available_seats = max(0, show.total_seats - sold)
+    booking.show = show
+    return booking
 
 
-def _execute(statement: str, which_show: str, **values: int) -> int | None:
-    """Run one of the two statements, in the database's own words for the locks and the clock."""
-    parameters: dict[str, Any] = dict(values)
-    words = _POSTGRESQL
-    if connection.vendor == "sqlite":
-        words = _SQLITE
-        parameters["now"] = connection.ops.adapt_datetimefield_value(timezone.now())
-    with connection.cursor() as cursor:
-        cursor.execute(statement.format(**words).format(show=which_show), parameters)
-        row = cursor.fetchone()
-    return row[0] if row else None
+# --- How the outcome of a key is kept -----------------------------------------------------------
+
+
+def _dump(booking: Booking) -> dict[str, Any]:
+    show: Any = booking.show
+    rows = {"booking": booking, "show": show, "movie": show.movie}
+    kept: dict[str, Any] = {name: [_dumped(value) for value in columns_of(row)] for name, row in rows.items()}
+    return {**kept, "available_seats": show.available_seats}
+
+
+def _dumped(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime) else value
+
+
+def _load(kept: dict[str, Any]) -> Booking:
+    booking = row_of(Booking, kept["booking"])
+    show: Any = row_of(Show, kept["show"])
+    show.movie, show.available_seats = row_of(Movie, kept["movie"]), kept["available_seats"]
+    booking.show = show
+    return booking
+
+
+BOOKING = Operation("book", _dump, _load, (NotFound, SeatOutOfRange, ShowStarted, ShowFull, SeatTaken))
+CANCELLING = Operation("cancel", _dump, _load, (NotFound, AlreadyCancelled, ShowStarted))

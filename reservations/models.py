@@ -46,6 +46,9 @@ class Booking(models.Model):
 
     objects = BookingQuerySet.as_manager()
 
+    replayed = False
+    """Whether it is the answer to an earlier request with the same idempotency key."""
+
     class Meta:
         ordering = ["-created_at", "-id"]
         constraints = [

@@ -3,13 +3,15 @@
 from datetime import time
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from catalog.models import MOST_SEATS, Show
-from catalog.serializers import MovieSerializer
+from catalog.models import MOST_SEATS, Movie, Show, ShowQuerySet
+from catalog.serializers import MovieSerializer, write_movies
 from core.fields import DateField, InstantField, InstantOrDayField, StrictIntegerField, TextField, TrueFalseField
 from core.rest import PageQuery
+from reservations.availability import with_available_seats
 from reservations.models import Booking
 
 
@@ -65,6 +67,35 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
     class Meta:
         model = Booking
         fields: ClassVar[list[str]] = ["id", "show", "seat_number", "status", "created_at", "cancelled_at"]
+
+
+def write_shows(shows: ShowQuerySet) -> list[dict[str, Any]]:
+    """Give shows in the shape of ``ShowSerializer``: two statements, however many there are."""
+    rows = list(with_available_seats(shows).values("movie_id", *_columns(ShowSerializer)))
+    movies = _by_id(write_movies(Movie.objects.filter(pk__in={row["movie_id"] for row in rows})))
+    return [_in_order(ShowSerializer, row, movie=movies[row["movie_id"]]) for row in rows]
+
+
+def write_bookings(bookings: QuerySet[Booking]) -> list[dict[str, Any]]:
+    """Give bookings in the shape of ``BookingSerializer``: three statements, however many there are."""
+    rows = list(bookings.values("show_id", *_columns(BookingSerializer)))
+    shows = _by_id(write_shows(Show.objects.filter(pk__in={row["show_id"] for row in rows}).order_by()))
+    return [_in_order(BookingSerializer, row, show=shows[row["show_id"]]) for row in rows]
+
+
+def _columns(serializer: type[serializers.ModelSerializer[Any]]) -> list[str]:
+    return [field for field in serializer.Meta.fields if field not in ("movie", "show")]
+
+
+def _in_order(
+    serializer: type[serializers.ModelSerializer[Any]], row: dict[str, Any], **inner: dict[str, Any]
+) -> dict[str, Any]:
+    row |= inner
+    return {field: row[field] for field in serializer.Meta.fields}
+
+
+def _by_id(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    return {row["id"]: row for row in rows}
 
 
 # Published and not kept: which of these the show has is the domain's to tell, as `seat_out_of_range`.

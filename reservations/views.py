@@ -1,16 +1,28 @@
 """Shows and bookings over REST."""
 
-from django.shortcuts import get_object_or_404
-from rest_framework.request import Request
-from rest_framework.response import Response
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
 
 from catalog.models import Movie, Show
 from catalog.programme import Protected
 from catalog.views import StaffWrites
+from core.errors import NotFound
 from core.openapi import describe
-from core.rest import View, answer_page, read, read_query, user_of
+from core.rest import (
+    VerbView,
+    View,
+    answer,
+    answer_page,
+    headers_of_replay,
+    idempotency_key_of,
+    read,
+    read_query,
+    user_of,
+    write,
+)
 from reservations import scheduling
-from reservations.availability import available, in_full, with_available_seats
+from reservations.availability import available
 from reservations.booking import (
     AlreadyCancelled,
     SeatOutOfRange,
@@ -28,11 +40,19 @@ from reservations.serializers import (
     BookSeatSerializer,
     ShowQuery,
     ShowSerializer,
+    write_bookings,
+    write_shows,
 )
 
 
-def _show(show_id: int) -> Show:
-    return get_object_or_404(with_available_seats(Show.objects.select_related("movie")), pk=show_id)
+def _the_only(found: list[dict[str, Any]]) -> dict[str, Any]:
+    if not found:
+        raise NotFound
+    return found[0]
+
+
+def _show(show_id: int) -> dict[str, Any]:
+    return _the_only(write_shows(Show.objects.filter(pk=show_id)))
 
 
 class MovieShowsView(View):
@@ -46,17 +66,16 @@ class MovieShowsView(View):
         paged=True,
         tags=["shows"],
     )
-    def get(self, request: Request, movie_id: int) -> Response:
+    def get(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """A plain array, earliest first."""
         query = read_query(ShowQuery, request)
-        movie = get_object_or_404(Movie, pk=movie_id)
-        shows = Show.objects.filter(movie=movie).starting(since=query.get("from"), until=query.get("to"))
+        if not Movie.objects.filter(pk=movie_id).exists():
+            raise NotFound
+        shows = Show.objects.filter(movie=movie_id).starting(since=query.get("from"), until=query.get("to"))
         if "date" in query:
             shows = shows.on(query["date"])
-        shows = available(shows, query.get("available")).order_by(query["ordering"], "id").select_related("movie")
-        return answer_page(
-            request, with_available_seats(shows), ShowSerializer, limit=query["limit"], offset=query["offset"]
-        )
+        shows = available(shows, query.get("available")).order_by(query["ordering"], "id")
+        return answer_page(request, shows, write_shows, limit=query["limit"], offset=query["offset"])
 
     @describe(
         "addShow",
@@ -67,19 +86,19 @@ class MovieShowsView(View):
         staff=True,
         tags=["shows"],
     )
-    def post(self, request: Request, movie_id: int) -> Response:
+    def post(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """Staff only."""
         show = scheduling.add_show(movie_id=movie_id, **read(ShowSerializer, request))
-        return Response(ShowSerializer(_show(show.pk)).data, status=201)
+        return answer(_show(show.pk), status=201)
 
 
 class ShowView(View):
     permission_classes = [StaffWrites]
 
     @describe("getShow", "Get a show", answer=ShowSerializer, tags=["shows"])
-    def get(self, request: Request, show_id: int) -> Response:
+    def get(self, request: HttpRequest, show_id: int) -> HttpResponse:
         """With its movie and its available seats."""
-        return Response(ShowSerializer(_show(show_id)).data)
+        return answer(_show(show_id))
 
     @describe(
         "replaceShow",
@@ -90,7 +109,7 @@ class ShowView(View):
         staff=True,
         tags=["shows"],
     )
-    def put(self, request: Request, show_id: int) -> Response:
+    def put(self, request: HttpRequest, show_id: int) -> HttpResponse:
         """Staff only. All fields; the movie stays."""
         return self._change(request, show_id, partial=False)
 
@@ -103,22 +122,22 @@ class ShowView(View):
         staff=True,
         tags=["shows"],
     )
-    def patch(self, request: Request, show_id: int) -> Response:
+    def patch(self, request: HttpRequest, show_id: int) -> HttpResponse:
         """Staff only. The fields that are sent; the movie stays."""
         return self._change(request, show_id, partial=True)
 
     @describe("deleteShow", "Delete a show", answer=None, status=204, refuses=[Protected], staff=True, tags=["shows"])
-    def delete(self, request: Request, show_id: int) -> Response:
+    def delete(self, request: HttpRequest, show_id: int) -> HttpResponse:
         """Staff only. A show that has ever had a booking stays."""
         scheduling.delete_show(show_id=show_id)
-        return Response(status=204)
+        return HttpResponse(status=204)
 
-    def _change(self, request: Request, show_id: int, *, partial: bool) -> Response:
+    def _change(self, request: HttpRequest, show_id: int, *, partial: bool) -> HttpResponse:
         scheduling.change_show(show_id=show_id, **read(ShowSerializer, request, partial=partial))
-        return Response(ShowSerializer(_show(show_id)).data)
+        return answer(_show(show_id))
 
 
-class BookView(View):
+class BookView(VerbView):
     @describe(
         "bookSeat",
         "Book a seat",
@@ -128,21 +147,25 @@ class BookView(View):
         refuses=[SeatOutOfRange, SeatTaken, ShowFull, ShowStarted],
         tags=["bookings"],
     )
-    def post(self, request: Request, show_id: int) -> Response:
+    def post(self, request: HttpRequest, show_id: int) -> HttpResponse:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it."""
-        booking = book_seat(user=user_of(request), show_id=show_id, **read(BookSeatSerializer, request))
-        return Response(BookingSerializer(booking).data, status=201)
+        booking = book_seat(
+            user=user_of(request),
+            show_id=show_id,
+            idempotency_key=idempotency_key_of(request),
+            **read(BookSeatSerializer, request),
+        )
+        return answer(write(BookingSerializer, booking), status=201, headers=headers_of_replay(booking))
 
 
 class BookingView(View):
     @describe("getBooking", "Get a booking", answer=BookingSerializer, tags=["bookings"])
-    def get(self, request: Request, booking_id: int) -> Response:
+    def get(self, request: HttpRequest, booking_id: int) -> HttpResponse:
         """One's own; somebody else's is `not_found`."""
-        booking = get_object_or_404(in_full(Booking.objects.filter(user=user_of(request))), pk=booking_id)
-        return Response(BookingSerializer(booking).data)
+        return answer(_the_only(write_bookings(Booking.objects.filter(user=user_of(request).pk, pk=booking_id))))
 
 
-class CancelView(View):
+class CancelView(VerbView):
     @describe(
         "cancelBooking",
         "Cancel a booking",
@@ -152,10 +175,12 @@ class CancelView(View):
         refuses=[AlreadyCancelled, ShowStarted],
         tags=["bookings"],
     )
-    def post(self, request: Request, booking_id: int) -> Response:
+    def post(self, request: HttpRequest, booking_id: int) -> HttpResponse:
         """One's own. The seat is free at once, and the booking stays as history."""
-        booking = cancel_booking(user=user_of(request), booking_id=booking_id)
-        return Response(BookingSerializer(booking).data)
+        booking = cancel_booking(
+            user=user_of(request), booking_id=booking_id, idempotency_key=idempotency_key_of(request)
+        )
+        return answer(write(BookingSerializer, booking), headers=headers_of_replay(booking))
 
 
 class MyBookingsView(View):
@@ -167,14 +192,14 @@ class MyBookingsView(View):
         paged=True,
         tags=["bookings"],
     )
-    def get(self, request: Request) -> Response:
+    def get(self, request: HttpRequest) -> HttpResponse:
         """A plain array, newest first."""
         query = read_query(BookingQuery, request)
         ordering = query["ordering"].replace("date_time", "show__date_time")
         bookings = (
-            Booking.objects.filter(user=user_of(request))
+            Booking.objects.filter(user=user_of(request).pk)
             .with_status(query.get("status"))
             .upcoming(query.get("upcoming"))
             .order_by(ordering, "-id")
         )
-        return answer_page(request, in_full(bookings), BookingSerializer, limit=query["limit"], offset=query["offset"])
+        return answer_page(request, bookings, write_bookings, limit=query["limit"], offset=query["offset"])

@@ -1,0 +1,162 @@
+"""Retry without fear: what is done under a key of the client's is done once, and told again to whoever asks again.
+
+The key is a row of the same transaction as its effect, so that a crash leaves both or neither. Of two requests with one
+key, the second waits at the row's unique index until the first has committed, and then finds its answer.
+"""
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, ClassVar, Generic, TypeVar
+
+from django.db import OperationalError, connection
+from django.utils import timezone
+
+from core.database import lock_was_missed, one_transaction, sqlstate
+from core.errors import AccountGone, Busy, DatabaseUnavailable, DomainError, Kind, OutcomeUnknown
+from core.models import Account, IdempotencyKey, User
+
+R = TypeVar("R")
+
+KEPT_FOR = timedelta(hours=24)
+
+
+@dataclass(eq=False)
+class IdempotencyKeyInvalid(DomainError):
+    """The key is empty, too long, or has other characters than visible ASCII."""
+
+    kind = Kind.INVALID
+    code = "idempotency_key_invalid"
+    message = "An idempotency key is 1 to 255 visible ASCII characters."
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(DomainError):
+    """The key was used for something else in the last 24 hours."""
+
+    kind = Kind.UNPROCESSABLE
+    code = "idempotency_key_reused"
+    message = "This idempotency key was used for something else."
+
+
+@dataclass(eq=False)
+class IdempotencyInProgress(DomainError):
+    """The first request with this key is still being answered."""
+
+    kind = Kind.CONFLICT
+    code = "idempotency_in_progress"
+    message = "The first request with this idempotency key is still being answered. Send it again."
+    example: ClassVar[dict[str, Any]] = {"retry_after": 1}
+
+    retry_after: int = 1
+
+
+@dataclass(frozen=True)
+class Operation(Generic[R]):
+    """What can be done under a key, and how its outcome is kept: as JSON, or as the code and facts of a refusal."""
+
+    name: str
+    dump: Callable[[R], Any]
+    load: Callable[[Any], R]
+    refusals: Iterable[type[DomainError]]
+
+
+@dataclass(frozen=True)
+class _Outcome(Generic[R]):
+    result: R | None = None
+    refusal: DomainError | None = None
+    is_replayed: bool = False
+
+
+def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: str, given: tuple[Any, ...]) -> R:
+    """Do the deed, unless it was done under this key; then give its outcome again, marked as ``replayed``.
+
+    :raises IdempotencyKeyInvalid: the key is no key.
+    :raises IdempotencyKeyReused: it was used for another operation, or with other input.
+    :raises IdempotencyInProgress: the first request with it is still being answered.
+    :raises AccountGone: the account was deleted, deactivated or given a new password.
+    """
+    if not re.fullmatch("[!-~]{1,255}", key):
+        raise IdempotencyKeyInvalid
+    fingerprint = hashlib.sha256(repr((operation.name, *given)).encode()).hexdigest()
+    try:
+        outcome = _once(operation, deed, user, key, fingerprint)
+    except OutcomeUnknown as lost:
+        # The row tells what became of it; and if it is still on its way, the second waits for it.
+        try:
+            outcome = _once(operation, deed, user, key, fingerprint)
+        except (Busy, DatabaseUnavailable):
+            raise lost from None
+    told: Any = outcome.refusal or outcome.result
+    told.replayed = outcome.is_replayed
+    if outcome.refusal:
+        raise outcome.refusal
+    return told  # type: ignore[no-any-return]
+
+
+@one_transaction
+def _once(operation: Operation[R], deed: Callable[[], R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
+    if not _stands(user):
+        raise AccountGone
+    if not _claim(user, key, fingerprint):
+        return _kept(operation, user, key, fingerprint)
+    outcome: _Outcome[R]
+    try:
+        outcome = _Outcome(result=deed())
+        kept = {"result": operation.dump(outcome.result)}  # type: ignore[arg-type]
+    except tuple(operation.refusals) as refusal:
+        outcome = _Outcome(refusal=refusal)
+        kept = {"refusal": refusal.code, "facts": refusal.facts}
+    IdempotencyKey.objects.filter(user=user.pk, key=key).update(outcome=kept)
+    return outcome
+
+
+def _stands(user: Account) -> bool:
+    found = User.objects.filter(pk=user.pk, is_active=True).only("password").first()
+    return found is not None and found.fingerprint == user.fingerprint
+
+
+def _claim(user: Account, key: str, fingerprint: str) -> bool:
+    """Take the key for this transaction; False if it was used before."""
+    now = timezone.now()
+    parameters = [user.pk, key, fingerprint, *map(_as_parameter, (now, now - KEPT_FOR))]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO core_idempotencykey (user_id, key, fingerprint, outcome, created_at)
+                VALUES (%s, %s, %s, '{}', %s)
+                ON CONFLICT (user_id, key) DO UPDATE
+                SET fingerprint = excluded.fingerprint, outcome = excluded.outcome, created_at = excluded.created_at
+                WHERE core_idempotencykey.created_at <= %s
+                RETURNING 1
+                """,
+                parameters,
+            )
+            return cursor.fetchone() is not None
+    except OperationalError as fault:
+        if sqlstate(fault) == "55P03":
+            lock_was_missed.set(True)
+            raise IdempotencyInProgress from fault
+        raise
+
+
+def _as_parameter(instant: Any) -> Any:
+    return connection.ops.adapt_datetimefield_value(instant)
+
+
+def _kept(operation: Operation[R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
+    row = IdempotencyKey.objects.get(user=user.pk, key=key)
+    if row.fingerprint != fingerprint:
+        raise IdempotencyKeyReused
+    if "refusal" not in row.outcome:
+        return _Outcome(result=operation.load(row.outcome["result"]), is_replayed=True)
+    (kind,) = [kind for kind in operation.refusals if kind.code == row.outcome["refusal"]]
+    return _Outcome(refusal=kind(**row.outcome["facts"]), is_replayed=True)
+
+
+def forget_old_keys() -> int:
+    """Delete the keys that are kept no longer, and tell how many there were."""
+    return IdempotencyKey.objects.filter(created_at__lte=timezone.now() - KEPT_FOR).delete()[0]
