@@ -7,7 +7,7 @@ import django
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
-os.environ.setdefault("STATEMENT_TIMEOUT", "4000")  # clients do not wait longer
+os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
 os.environ.setdefault("LOCK_TIMEOUT", "50")  # the gate waits longer, and holds no thread for it
 django.setup()
 

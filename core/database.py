@@ -93,8 +93,8 @@ def _in_transaction(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
 
 
 def _by_itself(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-    with connection.cursor():  # what fails here has not been sent
-        pass
+    connection.close_if_health_check_failed()
+    connection.ensure_connection()  # what fails here has not been sent
     try:
         return verb(*args, **kwargs)
     except OperationalError as fault:

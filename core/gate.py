@@ -12,18 +12,24 @@ wait for anything but the database at work. Here, in the event loop, where waiti
 """
 
 import asyncio
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
-from typing import Any
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.base import BaseHandler
 from django.core.signals import request_started
+from django.db import connections
 from django.http import HttpResponse
 from django.urls import set_script_prefix
 
@@ -37,8 +43,10 @@ Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
+R = TypeVar("R")
+
 SECONDS_TO_SEND = 10  # a whole request
-LONGEST_WAIT = 1.0  # seconds that the first in a lane may have waited when another is let in
+LONGEST_WAIT = 0.5  # seconds in a lane
 MOST_WAITING = 500  # requests a lane
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
@@ -79,27 +87,55 @@ class Lane:
     """A few threads and those who wait for them, first come, first served."""
 
     def __init__(self, name: str, threads: int) -> None:
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        # A deque tells how long the first has waited; the queue lets the threads sleep.
         self._arrivals: deque[float] = deque()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._threads = [Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
-    async def take(self, work: Callable[..., Any], *arguments: Any) -> Any:
+    def take(self, work: Callable[[], R]) -> asyncio.Future[R]:
         """Do the work in one of the threads.
 
-        :raises Overloaded: the first of those who wait has waited too long already, or too many do.
+        :raises Overloaded: the first of those who wait has waited too long already, or too many do, or its turn came
+            so late that whoever asked is better told to come again.
         """
-        now = time.monotonic()
-        waiting = len(self._arrivals)
-        if waiting >= MOST_WAITING or (waiting and now - self._arrivals[0] > LONGEST_WAIT):
+        loop, now = asyncio.get_running_loop(), time.monotonic()
+        if self._arrivals and (len(self._arrivals) >= MOST_WAITING or now - self._arrivals[0] > LONGEST_WAIT):
             raise Overloaded
-        self._arrivals.append(now)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._begin, work, *arguments)
+        future: asyncio.Future[R] = loop.create_future()
 
-    def _begin(self, work: Callable[..., Any], *arguments: Any) -> Any:
-        self._arrivals.popleft()
-        return work(*arguments)
+        def do() -> None:
+            arrived = self._arrivals.popleft()
+            try:
+                if time.monotonic() - arrived > 2 * LONGEST_WAIT:
+                    raise Overloaded
+                result = work()
+            except Exception as fault:
+                loop.call_soon_threadsafe(_settle, future.set_exception, fault)
+            else:
+                loop.call_soon_threadsafe(_settle, future.set_result, result)
+
+        self._arrivals.append(now)
+        self._queue.put(do)
+        return future
+
+    def _run(self) -> None:
+        while work := self._queue.get():
+            work()
+        connections.close_all()
 
     def close(self) -> None:
-        self._threads.shutdown()
+        """Let the threads end what they have begun."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+
+
+def _settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
+    with suppress(asyncio.InvalidStateError):  # nobody waits any more
+        set_outcome(outcome)
 
 
 class Gate(BaseHandler):
@@ -108,6 +144,7 @@ class Gate(BaseHandler):
     def __init__(self, threads: int) -> None:
         self.load_middleware()
         self._lanes = {False: Lane("answers", threads), True: Lane("hashes", 1)}
+        self._is_parting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -120,24 +157,32 @@ class Gate(BaseHandler):
                 response["X-Request-ID"] = request_name("")
             except ClientGone:
                 return
+            if self._is_parting:
+                response.headers["Connection"] = "close"
             await _send(response, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        while True:
-            event = (await receive())["type"]
-            if event == "lifespan.shutdown":
-                for lane in self._lanes.values():
-                    lane.close()
-            await send({"type": f"{event}.complete"})
-            if event == "lifespan.shutdown":
-                return
+        """Tell core.serve that this worker serves, and hear from it when it is to be replaced."""
+        await receive()
+        if settings.READY_FD:
+            asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, self._part)
+            asyncio.get_running_loop().call_later(0.2, os.write, settings.READY_FD, b".")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        for lane in self._lanes.values():
+            lane.close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    def _part(self) -> None:
+        """Let clients that keep their connection open come again, to another worker."""
+        self._is_parting = True
 
     async def _answer(self, scope: Scope, body: bytes) -> HttpResponse:
         lane = self._lanes[_hashes_a_password(scope["path"], body)]
         until, pause = time.monotonic() + SECONDS_FOR_A_LOCK, FIRST_PAUSE
         while True:
             may_come_again = time.monotonic() + pause < until
-            response: HttpResponse | None = await lane.take(self._in_thread, scope, body, may_come_again)
+            response = await lane.take(partial(self._in_thread, scope, body, may_come_again))
             if response is not None:
                 return response
             await asyncio.sleep(pause)
@@ -182,7 +227,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
                 event = await receive()
                 if event["type"] == "http.disconnect":
                     raise ClientGone
-                body += event.get("body", b"")
+                body += bytes(event.get("body", b""))
                 if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
                     raise PayloadTooLarge
                 if not event.get("more_body"):

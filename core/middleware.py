@@ -5,11 +5,18 @@ import re
 import time
 import uuid
 from collections.abc import Callable
+from typing import Any
 
+from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
+from django.middleware.csrf import CsrfViewMiddleware
+from django.utils.deprecation import MiddlewareMixin
 
 from core.database import lock_was_missed, refusal_of
 from core.logs import request_id
@@ -65,6 +72,37 @@ class ContentSecurityPolicy:
         response = self.get_response(request)
         response.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         return response
+
+
+class OnlyInTheAdmin(MiddlewareMixin):
+    """Is passed by at all addresses but the admin's: the API knows neither sessions nor cookies."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if request.path.startswith("/admin") else self.get_response(request)
+
+
+class Sessions(OnlyInTheAdmin, SessionMiddleware):
+    pass
+
+
+class ForgedRequests(OnlyInTheAdmin, CsrfViewMiddleware):
+    def process_view(self, request: HttpRequest, *arguments: Any) -> Any:
+        return super().process_view(request, *arguments) if request.path.startswith("/admin") else None
+
+
+class Users(OnlyInTheAdmin, AuthenticationMiddleware):
+    pass
+
+
+class Messages(OnlyInTheAdmin, MessageMiddleware):
+    pass
+
+
+class OtherOrigins(CorsMiddleware):
+    """Is passed by where no other origin is allowed."""
+
+    def __call__(self, request: HttpRequest) -> Any:
+        return super().__call__(request) if settings.CORS_ALLOWED_ORIGINS else self.get_response(request)
 
 
 class FaultsAsJson:

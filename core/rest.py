@@ -56,6 +56,9 @@ LARGEST_OFFSET = 999_999_999
 # --- Views ------------------------------------------------------------------------------------
 
 
+_JSON_WILL_DO = {"*/*", "application/json"}  # and other words of the same meaning, which take longer to read
+
+
 class View(APIView):
     """A REST address. drf-spectacular sees one of the framework's views; what it answers takes no detour through the
     framework's own request, negotiation and rendering."""
@@ -67,7 +70,7 @@ class View(APIView):
         try:
             if request.method not in self.allowed_methods:  # told before it is asked who is there
                 raise exceptions.MethodNotAllowed(str(request.method))
-            if not request.accepts("application/json"):
+            if request.META.get("HTTP_ACCEPT", "*/*") not in _JSON_WILL_DO and not request.accepts("application/json"):
                 raise exceptions.NotAcceptable
             request.user = self.whoever_asks(request)  # type: ignore[assignment]
             if not all(permission.has_permission(cast(Any, request), self) for permission in self.get_permissions()):
@@ -208,9 +211,13 @@ def read(
     refuse_chunks(request)
     if request.content_type != "application/json" and request.META.get("CONTENT_LENGTH") not in (None, "", "0"):
         raise exceptions.UnsupportedMediaType(str(request.content_type))
-    reader = serializer(data=read_json(request), partial=partial)
-    reader.is_valid(raise_exception=True)
-    return dict(reader.validated_data)
+    return dict(_reader(cast(Any, serializer), partial).run_validation(read_json(request)))
+
+
+@functools.cache
+def _reader(serializer: type[serializers.BaseSerializer[Any]], partial: bool = False) -> Any:
+    """Make a serializer that reads; it keeps nothing of what it has read, so that one does for all requests."""
+    return serializer(data=None, partial=partial)
 
 
 def read_query(serializer: type[serializers.Serializer[Any]], request: HttpRequest) -> dict[str, Any]:
@@ -220,14 +227,13 @@ def read_query(serializer: type[serializers.Serializer[Any]], request: HttpReque
     :raises rest_framework.exceptions.ValidationError: a parameter can't be read; it is named.
     """
     given = dict(request.GET.lists())
-    known = serializer().fields
+    known = _reader(cast(Any, serializer)).fields
     if repeated := [name for name, values in given.items() if name in known and len(values) > 1]:
         raise Invalid(errors={name: ["Give it once."] for name in repeated})
     if unknown := given.keys() - known.keys():
         raise Invalid(errors={name: ["There is no such parameter."] for name in sorted(unknown)})
-    reader = serializer(data={name: values[-1] for name, values in given.items()})
-    reader.is_valid(raise_exception=True)
-    return dict(reader.validated_data)
+    values = {name: values[-1] for name, values in given.items()}
+    return dict(_reader(cast(Any, serializer)).run_validation(values))
 
 
 # --- Pages ------------------------------------------------------------------------------------

@@ -1,15 +1,65 @@
 """``python -m core.serve`` starts the server, as ``make run`` and the container do: the one place that knows how.
 
-SIGTERM and SIGINT end it when the requests on their way are answered; SIGHUP replaces its workers one by one.
+SIGTERM and SIGINT end it when the requests on their way are answered. SIGHUP replaces its workers one by one with the
+code that is there by then, and no request is lost.
 """
 
 import argparse
+import logging
 import os
+import select
+import signal
+import time
+from typing import Any
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
+
+SECONDS_TO_START = 30
+SECONDS_TO_PART = 1  # in which kept connections are told to come again elsewhere
+SECONDS_TO_END = 15
+
+log = logging.getLogger("granian")
+
+
+class CarefulServer(Server):  # type: ignore[misc, valid-type]
+    """Ends a worker only when its successor serves, and its clients know."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        # A worker writes to it when it serves: see core.gate.
+        self._ready, told = os.pipe()
+        os.environ["READY_FD"] = str(told)
+
+    def _respawn_workers(self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
+        for index in workers:
+            old = self.wrks[index]
+            self.wrks[index] = self._spawn_worker(idx=index, target=spawn_target, callback_loader=target_loader)
+            self._forget_who_is_ready()
+            self.wrks[index].start()
+            if not select.select([self._ready], [], [], SECONDS_TO_START)[0]:
+                # One that dies now is a sign that none can start; then the server ends.
+                self.respawned_wrks[index] = time.monotonic()
+                log.error("worker %s has not started in time", index + 1)
+            if old.is_alive():
+                _part_from(old)
+
+    def _forget_who_is_ready(self) -> None:
+        while select.select([self._ready], [], [], 0)[0]:
+            os.read(self._ready, 1024)
+
+
+def _part_from(worker: Any) -> None:
+    os.kill(worker.inner.pid, signal.SIGUSR1)
+    time.sleep(SECONDS_TO_PART)
+    worker.interrupt_by_parent = True
+    worker.terminate()
+    worker.join(SECONDS_TO_END)
+    if worker.is_alive():
+        worker.kill()
+        worker.join()
 
 
 def main() -> None:
@@ -20,7 +70,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads a worker; each has a database connection")
     told = parser.parse_args()
     os.environ["THREADS"] = str(told.threads)  # for core.settings, in the workers
-    Server(
+    CarefulServer(
         "core.asgi:application",
         address=told.host,
         port=told.port,
@@ -29,8 +79,7 @@ def main() -> None:
         websockets=False,
         http1_settings=HTTP1Settings(header_read_timeout=5000),  # milliseconds
         respawn_failed_workers=True,
-        respawn_interval=0.1,
-        workers_kill_timeout=20,  # seconds
+        workers_kill_timeout=SECONDS_TO_END,
         log_level=LogLevels.warning,
     ).serve()
 

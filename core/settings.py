@@ -94,18 +94,19 @@ MIDDLEWARE = [
     "core.middleware.ContentSecurityPolicy",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
-    "corsheaders.middleware.CorsMiddleware",
-    "django.contrib.sessions.middleware.SessionMiddleware",
+    "core.middleware.OtherOrigins",
     "django.middleware.common.CommonMiddleware",
-    "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.messages.middleware.MessageMiddleware",
+    "core.middleware.Sessions",
+    "core.middleware.ForgedRequests",
+    "core.middleware.Users",
+    "core.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "core.middleware.FaultsAsJson",
 ]
 
 ROOT_URLCONF = "core.urls"
 THREADS = _count("THREADS", "2")  # that answer, in each process of core.asgi
+READY_FD = int(os.environ.get("READY_FD", "0"))  # to which a worker of core.serve tells that it serves
 WSGI_APPLICATION = "core.wsgi.application"
 ASGI_APPLICATION = "core.asgi.application"
 APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms

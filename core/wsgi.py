@@ -5,6 +5,6 @@ import os
 from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
-os.environ.setdefault("STATEMENT_TIMEOUT", "4000")  # clients do not wait longer
+os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
 
 application = get_wsgi_application()
