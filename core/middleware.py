@@ -15,7 +15,6 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.middleware.csrf import CsrfViewMiddleware
 from django.utils.deprecation import MiddlewareMixin
 
 from core.database import lock_was_missed, refusal_of
@@ -83,11 +82,6 @@ class OnlyInTheAdmin(MiddlewareMixin):
 
 class Sessions(OnlyInTheAdmin, SessionMiddleware):
     pass
-
-
-class ForgedRequests(OnlyInTheAdmin, CsrfViewMiddleware):
-    def process_view(self, request: HttpRequest, *arguments: Any) -> Any:
-        return super().process_view(request, *arguments) if request.path.startswith("/admin") else None
 
 
 class Users(OnlyInTheAdmin, AuthenticationMiddleware):

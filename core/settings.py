@@ -97,7 +97,7 @@ MIDDLEWARE = [
     "core.middleware.OtherOrigins",
     "django.middleware.common.CommonMiddleware",
     "core.middleware.Sessions",
-    "core.middleware.ForgedRequests",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "core.middleware.Users",
     "core.middleware.Messages",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
