@@ -9,7 +9,7 @@ export DEBUG ?= 1
 
 BIN := .venv/bin
 
-.PHONY: help run serve test check lint types schemas schema-files schemathesis clean
+.PHONY: help run serve test check lint types schemas schema-files schemathesis bench fight clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,10 +43,18 @@ types: .venv/dev.stamp
 
 schemas: .venv/dev.stamp
 	$(BIN)/python manage.py makemigrations --check --dry-run
+	DJANGO_SETTINGS_MODULE=tests.settings $(BIN)/python -m tests.postgres $(BIN)/python manage.py lintmigrations \
+		--include-apps core catalog reservations --no-cache --sql-analyser postgresql
 	$(BIN)/pytest -q tests/test_house.py
 
 schemathesis: .venv/dev.stamp  ## let schemathesis look for answers that the OpenAPI document does not promise
 	$(BIN)/python -m tests.schemathesis
+
+bench: .venv/dev.stamp  ## measure it beside the textbook in about two minutes; FULL=1: everything
+	$(BIN)/python -m bench $(if $(FULL),--full)
+
+fight: .venv/dev.stamp  ## let CLIENTS fight for seats for SECS while everything is killed, and judge the histories
+	$(BIN)/python -m tests.fight --secs $(or $(SECS),60) --clients $(or $(CLIENTS),16)
 
 schema-files: .venv/dev.stamp  ## write the OpenAPI document and the SDL anew
 	$(BIN)/python manage.py spectacular --validate --fail-on-warn --file core/openapi.yaml

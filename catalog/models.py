@@ -51,6 +51,27 @@ class Movie(models.Model):
         return self.title
 
 
+class MoviesVersion(models.Model):
+    """The one row that names the present state of all movies. The table's own triggers write it, so that no change
+    passes it by; see the migration."""
+
+    token = models.CharField(max_length=36, help_text="Another one after each change.")
+
+    def __str__(self) -> str:
+        return self.token
+
+
+def movies_version() -> str | None:
+    """Name the state of all movies: an answer made of nothing else can be kept for as long as the name stays.
+
+    Asked before the movies are read: then what is read is of this state or newer, never older.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT token FROM catalog_moviesversion")
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
 class ShowQuerySet(models.QuerySet["Show"]):
     def on(self, day: date) -> "ShowQuerySet":
         """Keep the shows that begin on this day of UTC."""

@@ -7,12 +7,12 @@ from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.views import APIView
 
 from catalog import programme
-from catalog.models import Movie
+from catalog.models import Movie, movies_version
 from catalog.programme import Protected
 from catalog.serializers import MovieQuery, MovieSerializer, write_movies
 from core.errors import NotFound
 from core.openapi import describe
-from core.rest import View, answer, answer_page, read, read_query, write
+from core.rest import View, answer, answer_kept, answer_page, read, read_query, write
 
 
 class StaffWrites(BasePermission):
@@ -31,13 +31,19 @@ class MoviesView(View):
         answer=MovieSerializer(many=True),
         parameters=[MovieQuery],
         paged=True,
+        kept=True,
         tags=["movies"],
     )
     def get(self, request: HttpRequest) -> HttpResponse:
-        """A plain array, whole up to 1,000 movies."""
-        query = read_query(MovieQuery, request)
-        movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
-        return answer_page(request, movies, write_movies, limit=query["limit"], offset=query["offset"])
+        """A plain array, whole up to 1,000 movies. Send the `ETag` back as `If-None-Match`, and 304 says that nothing
+        has changed."""
+
+        def answered() -> HttpResponse:
+            query = read_query(MovieQuery, request)
+            movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
+            return answer_page(request, movies, write_movies, limit=query["limit"], offset=query["offset"])
+
+        return answer_kept(request, movies_version(), answered)
 
     @describe(
         "addMovie",

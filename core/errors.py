@@ -144,3 +144,27 @@ class OutcomeUnknown(DomainError):
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
 
     retry_after: int = 2
+
+
+@dataclass(eq=False)
+class Overloaded(DomainError):
+    """More is asked than can be answered in good time; nothing was done."""
+
+    kind = Kind.UNAVAILABLE
+    code = "overloaded"
+    message = "Too many ask at once. Nothing happened; try again."
+    example: ClassVar[Mapping[str, Any]] = {"retry_after": 1}
+
+    retry_after: int = 1
+
+
+@dataclass(eq=False)
+class RequestTimeout(DomainError):
+    """The request did not come in whole in time; nothing was done."""
+
+    kind = Kind.TOO_SLOW
+    code = "request_timeout"
+    message = "The request did not come in whole within {seconds} seconds."
+    example: ClassVar[Mapping[str, Any]] = {"seconds": 10}
+
+    seconds: int = 10

@@ -4,9 +4,9 @@ Django answers in threads, each with a database connection of its own; two a pro
 wait for anything but the database at work. Here, in the event loop, where waiting costs nothing, a request waits
 
 - until it has come in whole, so that clients who send byte by byte hold nobody up;
-- for its turn, in one of two lanes: hashing a password takes as long as many bookings, and has a lane of its own. A
-  lane that is so far behind that its clients would rather hear so refuses what comes then, before anything is done for
-  it;
+- for its turn, in one of three lanes: hashing a password takes as long as many bookings, and whoever asks how the
+  process is wants to know just when it is busy; these have lanes of their own. A lane that is so far behind that its
+  clients would rather hear so refuses what comes then, before anything is done for it;
 - for a lock that was not had at once. The thread goes on to others, and the request is answered anew a little later:
   nothing has happened, that being what ``busy`` promises.
 """
@@ -18,7 +18,6 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from io import BytesIO
 from queue import SimpleQueue
@@ -35,7 +34,7 @@ from django.urls import set_script_prefix
 
 from core.body import PayloadTooLarge
 from core.database import lock_was_missed
-from core.errors import DomainError, Kind
+from core.errors import DomainError, Overloaded, RequestTimeout
 from core.middleware import request_name
 from core.rest import answer_exception
 
@@ -45,38 +44,14 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 R = TypeVar("R")
 
-SECONDS_TO_SEND = 10  # a whole request
 LONGEST_WAIT = 0.5  # seconds in a lane
 MOST_WAITING = 500  # requests a lane
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
 
-_HASHES = {"login", "signup", "api/login", "api/signup", "api/token", "admin/login"}
+_HEALTH = {"livez", "readyz", "metrics"}
+_HASHES = {"login", "signup", "token", "admin/login"}
 _HASHING_MUTATIONS = (b"login", b"signup")
-
-
-@dataclass(eq=False)
-class Overloaded(DomainError):
-    """More is asked than can be answered in good time; nothing was done."""
-
-    kind = Kind.UNAVAILABLE
-    code = "overloaded"
-    message = "Too many ask at once. Nothing happened; try again."
-    example = {"retry_after": 1}
-
-    retry_after: int = 1
-
-
-@dataclass(eq=False)
-class RequestTimeout(DomainError):
-    """The request did not come in whole in time; nothing was done."""
-
-    kind = Kind.TOO_SLOW
-    code = "request_timeout"
-    message = "The request did not come in whole within {seconds} seconds."
-    example = {"seconds": SECONDS_TO_SEND}
-
-    seconds: int = SECONDS_TO_SEND
 
 
 class ClientGone(Exception):
@@ -143,7 +118,7 @@ class Gate(BaseHandler):
 
     def __init__(self, threads: int) -> None:
         self.load_middleware()
-        self._lanes = {False: Lane("answers", threads), True: Lane("hashes", 1)}
+        self._lanes = {"answers": Lane("answers", threads), "hashes": Lane("hashes", 1), "health": Lane("health", 1)}
         self._is_parting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -178,7 +153,7 @@ class Gate(BaseHandler):
         self._is_parting = True
 
     async def _answer(self, scope: Scope, body: bytes) -> HttpResponse:
-        lane = self._lanes[_hashes_a_password(scope["path"], body)]
+        lane = self._lanes[_lane_of(scope["path"].strip("/").removeprefix("api/"), body)]
         until, pause = time.monotonic() + SECONDS_FOR_A_LOCK, FIRST_PAUSE
         while True:
             may_come_again = time.monotonic() + pause < until
@@ -206,12 +181,13 @@ class Gate(BaseHandler):
         return None if may_come_again and lock_was_missed.get() else whole
 
 
-def _hashes_a_password(path: str, body: bytes) -> bool:
-    """Guess whether a password will be hashed; a wrong guess costs a wait in the wrong lane, and nothing else."""
-    path = path.strip("/")
-    if path in ("graphql", "api/graphql"):
-        return any(name in body for name in _HASHING_MUTATIONS)
-    return path in _HASHES
+def _lane_of(path: str, body: bytes) -> str:
+    """Choose a lane; a wrong guess costs a wait in the wrong one, and nothing else."""
+    if path in _HEALTH:
+        return "health"
+    if path in _HASHES or (path == "graphql" and any(name in body for name in _HASHING_MUTATIONS)):
+        return "hashes"
+    return "answers"
 
 
 async def _body(scope: Scope, receive: Receive) -> bytes:
@@ -222,7 +198,7 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
     """
     body = b""
     try:
-        async with asyncio.timeout(SECONDS_TO_SEND):
+        async with asyncio.timeout(RequestTimeout.seconds):
             while True:
                 event = await receive()
                 if event["type"] == "http.disconnect":

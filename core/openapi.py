@@ -8,11 +8,23 @@ from http import HTTPStatus
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
 
 from core.body import MalformedJSON, PayloadTooLarge
-from core.errors import Busy, DatabaseUnavailable, DomainError, Invalid, NotAuthenticated, NotFound, TokenNotValid
+from core.errors import (
+    Busy,
+    DatabaseUnavailable,
+    DomainError,
+    Invalid,
+    NotAuthenticated,
+    NotFound,
+    OutcomeUnknown,
+    Overloaded,
+    RequestTimeout,
+    TokenNotValid,
+)
+from core.idempotency import IdempotencyInProgress, IdempotencyKeyInvalid, IdempotencyKeyReused
 from core.rest import INTERNAL_ERROR, explain
 
 HEADERS: dict[str, dict[str, Any]] = {
@@ -37,12 +49,37 @@ HEADERS: dict[str, dict[str, Any]] = {
         "schema": {"type": "string"},
         "example": 'Bearer realm="api", error="token_not_valid"',
     },
+    "ETag": {
+        "description": "Names this state of the answer; send it back as `If-None-Match`.",
+        "required": True,
+        "schema": {"type": "string"},
+        "example": '"6f1c0f2e-5b0c-4a38-9f55-2f6f4b7c1d10"',
+    },
+    "Idempotent-Replayed": {
+        "description": "`true` where this is the answer to an earlier request with the same `Idempotency-Key`.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "Retry-After": {
         "description": "Seconds to wait before the next try.",
         "required": True,
         "schema": {"type": "integer", "minimum": 1},
     },
 }
+
+_IDEMPOTENCY_KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": "^[!-~]{1,255}$"},
+    OpenApiParameter.HEADER,
+    description=(
+        "A name of your own for this request. Whoever sends it again within 24 hours, with the same input, is told the "
+        "first outcome again, refusals included, and nothing is done twice. It is yours alone, and the same key at "
+        "both doors."
+    ),
+    examples=[OpenApiExample("key", value="5f0e6d1c-7c0e-4d9a-9a3c-0d5f6b2f7a11")],
+)
+_IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the answer that you have."
+)
 
 _NOTE = "x-describe"  # carries what a view told to add_what_is_shared, and is gone from the document
 
@@ -81,15 +118,31 @@ def describe(
     staff: bool = False,
     paged: bool = False,
     database: bool = True,
+    keyed: bool = False,
+    kept: bool = False,
     **options: Any,
 ) -> Any:
     """Document an operation under the name that clients generated from the document call it by.
 
     ``leads_to`` names operations, and what of the answer they are sent; ``refuses`` is what it alone refuses,
     ``staff`` that others are refused, ``paged`` that it answers with ``answer_page``, ``database`` that it asks the
-    database. The examples are those of the serializers.
+    database, ``keyed`` that it takes an idempotency key, ``kept`` that it answers with ``answer_kept``. The examples
+    are those of the serializers.
     """
-    note = {"leads_to": leads_to or {}, "refuses": refuses, "staff": staff, "paged": paged, "database": database}
+    note = {
+        "leads_to": leads_to or {},
+        "refuses": refuses,
+        "staff": staff,
+        "paged": paged,
+        "database": database,
+        "keyed": keyed,
+        "kept": kept,
+    }
+    options["parameters"] = [
+        *options.get("parameters", ()),
+        *([_IDEMPOTENCY_KEY] if keyed else []),
+        *([_IF_NONE_MATCH] if kept else []),
+    ]
     sample = example or getattr(getattr(answer, "child", answer), "example", None)
     examples = [OpenApiExample(name, value=sample, response_only=True, status_codes=[str(status)])] if sample else []
     if sent := getattr(options.get("request"), "example", None):
@@ -114,15 +167,21 @@ def add_what_is_shared(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     """Add to each operation the refusals and the headers that it shares with its kind (a drf-spectacular hook)."""
     responses: dict[str, Any] = {}
     for path, operations in result["paths"].items():
-        for operation in operations.values():
+        for method, operation in operations.items():
             note = operation.pop(_NOTE)
             (answer,) = operation["responses"].values()
-            answer["headers"] = _headers("X-Request-ID", *(("X-Total-Count", "Link") if note["paged"] else ()))
+            also = (("X-Total-Count", "Link"), "paged"), (("Idempotent-Replayed",), "keyed"), (("ETag",), "kept")
+            answer["headers"] = _headers(
+                "X-Request-ID", *(name for names, kind in also if note[kind] for name in names)
+            )
+            if note["kept"]:
+                unchanged = {"description": "Nothing has changed.", "headers": _headers("X-Request-ID", "ETag")}
+                operation["responses"]["304"] = unchanged
             if note["leads_to"]:
                 answer["links"] = {
                     name: {"operationId": name, "requestBody": body} for name, body in note["leads_to"].items()
                 }
-            for status, group in sorted(_by_status(_refusals(path, operation, note)).items()):
+            for status, group in sorted(_by_status(_refusals(path, method, operation, note)).items()):
                 name = "Or".join(body["code"].title().replace("_", "") for body, _, _ in group)
                 responses[name] = _response(group)
                 operation["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
@@ -138,12 +197,12 @@ def name_partial_changes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-def _refusals(path: str, operation: dict[str, Any], note: dict[str, Any]) -> Iterator[Exception]:
+def _refusals(path: str, method: str, operation: dict[str, Any], note: dict[str, Any]) -> Iterator[Exception]:
     """Give an instance of each refusal that the operation can answer."""
     security = operation["security"]
     kinds: list[type[DomainError]] = []
     if "requestBody" in operation:
-        kinds += [Invalid, MalformedJSON, PayloadTooLarge]
+        kinds += [Invalid, MalformedJSON, PayloadTooLarge, RequestTimeout]
         yield exceptions.UnsupportedMediaType("text/plain")
     if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
         kinds += [Invalid]
@@ -155,6 +214,12 @@ def _refusals(path: str, operation: dict[str, Any], note: dict[str, Any]) -> Ite
         kinds += [NotFound]
     if note["database"]:
         kinds += [Busy, DatabaseUnavailable]
+    if note["database"] and method != "get":
+        kinds += [OutcomeUnknown]
+    if path != "/livez":
+        kinds += [Overloaded]
+    if note["keyed"]:
+        kinds += [IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress]
     for kind in dict.fromkeys([*kinds, *note["refuses"]]):
         yield kind(**kind.example)
     yield exceptions.NotAcceptable()

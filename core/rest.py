@@ -10,7 +10,8 @@ import orjson
 from django.core.exceptions import SuspiciousOperation
 from django.db import DatabaseError, InterfaceError, models
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase
+from django.http.response import HttpResponseBase, ResponseHeaders
+from django.utils.cache import get_conditional_response
 from rest_framework import exceptions, serializers
 from rest_framework.views import APIView
 
@@ -274,3 +275,35 @@ def _link(request: HttpRequest, rel: str, limit: int, offset: int) -> str:
     query = request.GET.copy()
     query["limit"], query["offset"] = str(limit), str(offset)
     return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="{rel}"'
+
+
+# --- Answers that are kept ----------------------------------------------------------------------
+
+_MOST_KEPT = 64  # answers of at most a thousand rows
+_kept: dict[str, tuple[str, HttpResponse]] = {}
+
+
+def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[], HttpResponse]) -> HttpResponse:
+    """Answer as ``answered`` does, or with what it answered for this address and version before.
+
+    The version is the ``ETag``: whoever sends it as ``If-None-Match`` is told 304 while it stays.
+    """
+    if version is None:
+        return answered()
+    address, etag = request.build_absolute_uri(), f'"{version}"'
+    kept_version, response = _kept.get(address, (None, None))
+    if response is None or kept_version != version:
+        response = answered()
+        response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
+        if len(_kept) >= _MOST_KEPT:
+            _kept.clear()
+        _kept[address] = version, response
+    copy = _copy(response)
+    return get_conditional_response(request, etag=etag, response=copy) or copy
+
+
+def _copy(response: HttpResponse) -> HttpResponse:
+    """Give an answer of its own to middleware that adds to it."""
+    copy = HttpResponse(response.content, status=response.status_code)
+    copy.headers = ResponseHeaders(response.headers)
+    return copy

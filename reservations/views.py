@@ -145,6 +145,7 @@ class BookView(VerbView):
         answer=BookingSerializer,
         status=201,
         refuses=[SeatOutOfRange, SeatTaken, ShowFull, ShowStarted],
+        keyed=True,
         tags=["bookings"],
     )
     def post(self, request: HttpRequest, show_id: int) -> HttpResponse:
@@ -173,6 +174,7 @@ class CancelView(VerbView):
         answer=BookingSerializer,
         example={**BookingSerializer.example, "status": "cancelled", "cancelled_at": "2026-12-21T20:04:11.027350Z"},
         refuses=[AlreadyCancelled, ShowStarted],
+        keyed=True,
         tags=["bookings"],
     )
     def post(self, request: HttpRequest, booking_id: int) -> HttpResponse:

@@ -77,11 +77,11 @@ class RestDoor(Door):
     def me(self, who: Any) -> Answer:
         return self._answer(self.send("GET", "/me/", who=who))
 
-    def book(self, who: Any, show: int, seat: Any) -> Answer:
-        return self._answer(self.send("POST", f"/shows/{show}/book/", {"seat_number": seat}, who))
+    def book(self, who: Any, show: int, seat: Any, key: str | None = None) -> Answer:
+        return self._answer(self.send("POST", f"/shows/{show}/book/", {"seat_number": seat}, who, **_keyed(key)))
 
-    def cancel(self, who: Any, booking: int) -> Answer:
-        return self._answer(self.send("POST", f"/bookings/{booking}/cancel/", who=who))
+    def cancel(self, who: Any, booking: int, key: str | None = None) -> Answer:
+        return self._answer(self.send("POST", f"/bookings/{booking}/cancel/", who=who, **_keyed(key)))
 
     def bookings(self, who: Any, **filters: Any) -> Answer:
         query = "&".join(f"{key}={str(value).lower()}" for key, value in filters.items())
@@ -94,6 +94,10 @@ class RestDoor(Door):
     def movies(self, search: str) -> Answer:
         answer = self._answer(self.client.get("/movies/", {"search": search}))
         return Answer(answer.code, {"list": answer.facts} if answer.ok else answer.facts, answer.status)
+
+
+def _keyed(key: str | None) -> dict[str, str]:
+    return {} if key is None else {"Idempotency-Key": key}
 
 
 REFUSAL = """
@@ -178,12 +182,12 @@ class GraphQLDoor(Door):
     def me(self, who: Any) -> Answer:
         return self.ask("{ me { databaseId username email } }", who)
 
-    def book(self, who: Any, show: int, seat: Any) -> Answer:
-        input = {"showId": global_id("Show", show), "seatNumber": seat}
+    def book(self, who: Any, show: int, seat: Any, key: str | None = None) -> Answer:
+        input = {"showId": global_id("Show", show), "seatNumber": seat, "idempotencyKey": key}
         return _booking(self._mutate("bookSeat", f"... on Booking {{ {BOOKING} }}", input, who))
 
-    def cancel(self, who: Any, booking: int) -> Answer:
-        input = {"bookingId": global_id("Booking", booking)}
+    def cancel(self, who: Any, booking: int, key: str | None = None) -> Answer:
+        input = {"bookingId": global_id("Booking", booking), "idempotencyKey": key}
         return _booking(self._mutate("cancelBooking", f"... on Booking {{ {BOOKING} }}", input, who))
 
     def bookings(self, who: Any, **filters: Any) -> Answer:

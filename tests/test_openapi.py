@@ -50,19 +50,26 @@ OPERATIONS = {
 }
 
 CODES = {
-    "400": {"invalid", "malformed_json", "seat_out_of_range"},
+    "400": {"invalid", "malformed_json", "seat_out_of_range", "idempotency_key_invalid"},
     "401": {"not_authenticated", "token_not_valid", "no_active_account"},
     "403": {"permission_denied"},
     "404": {"not_found"},
     "405": {"method_not_allowed"},
     "406": {"not_acceptable"},
+    "408": {"request_timeout"},
     "413": {"payload_too_large"},
     "415": {"unsupported_media_type"},
-    "409": {"seat_taken", "show_full", "show_started", "already_cancelled", "seats_in_use", "protected"},
+    "409": {
+        "seat_taken", "show_full", "show_started", "already_cancelled", "seats_in_use", "protected",
+        "idempotency_in_progress",
+    },  # fmt: skip
+    "422": {"idempotency_key_reused"},
     "429": {"throttled"},
     "500": {"internal_error"},
-    "503": {"busy", "database_unavailable"},
+    "503": {"busy", "database_unavailable", "outcome_unknown", "overloaded"},
 }
+
+KEYED = {"POST /shows/{show_id}/book/", "POST /bookings/{booking_id}/cancel/"}
 
 DOCUMENT = openapi_document()
 COMPONENTS = DOCUMENT["components"]
@@ -177,7 +184,7 @@ class TestErrors:
     def test_of_the_database_are_not_told_where_it_is_not_asked(
         self, rest: Any, name: str, django_assert_num_queries: Any, db: None
     ) -> None:
-        assert "503" not in errors_of(name)
+        assert not codes_of(name) & {"busy", "database_unavailable", "outcome_unknown"}
         with django_assert_num_queries(0):
             assert send(rest, name).status_code == 200
 
@@ -188,6 +195,11 @@ class TestErrors:
             assert json.loads(response.content)["code"] in ("method_not_allowed", "not_acceptable")
 
 
+def content_of(response: dict[str, Any]) -> dict[str, Any]:
+    response = named(response, "responses") if "$ref" in response else response
+    return dict(response.get("content", {}).get("application/json", {}))
+
+
 class TestHeaders:
     @each_operation
     def test_are_told_with_the_answers_that_have_them(self, name: str) -> None:
@@ -196,13 +208,21 @@ class TestHeaders:
             content = response.get("content", {}).get("application/json", {})
             expected = {"X-Request-ID"}
             expected |= {"WWW-Authenticate"} if status == "401" else set()
-            expected |= {"Retry-After"} if status in ("429", "503") else set()
+            told_later = "idempotency_in_progress" in content_of(response).get("examples", {})
+            expected |= {"Retry-After"} if status in ("429", "503") or told_later else set()
             expected |= {"X-Total-Count", "Link"} if content.get("schema", {}).get("type") == "array" else set()
+            expected |= {"ETag"} if name == "GET /movies/" and status in ("200", "304") else set()
+            expected |= {"Idempotent-Replayed"} if name in KEYED and status in ("200", "201") else set()
             assert told == expected
+
+    @pytest.mark.parametrize("name", OPERATIONS)
+    def test_of_a_key_are_told_where_it_is_taken(self, name: str) -> None:
+        taken = {parameter["name"] for parameter in BY_NAME[name].get("parameters", ()) if parameter["in"] == "header"}
+        assert ("Idempotency-Key" in taken) is (name in KEYED)
 
     def test_are_all_explained(self) -> None:
         assert set(COMPONENTS["headers"]) == {
-            "X-Request-ID", "X-Total-Count", "Link", "WWW-Authenticate", "Retry-After",
+            "X-Request-ID", "X-Total-Count", "Link", "WWW-Authenticate", "Retry-After", "ETag", "Idempotent-Replayed",
         }  # fmt: skip
         assert all(header["description"] for header in COMPONENTS["headers"].values())
 

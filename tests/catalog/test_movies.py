@@ -85,10 +85,10 @@ class TestList:
         assert (response.status_code, response.json()["code"]) == (400, "invalid")
         assert list(response.json()["errors"]) == [field]
 
-    def test_takes_one_statement_if_it_is_whole(
+    def test_takes_two_statements_if_it_is_whole(
         self, rest: Any, films: list[Movie], django_assert_num_queries: Any
     ) -> None:
-        with django_assert_num_queries(1):
+        with django_assert_num_queries(2):  # the version, the movies
             rest.send("GET", "/movies/")
 
 
@@ -157,3 +157,52 @@ class TestStaff:
         response = rest.send(method, path, {"title": "M", "duration_minutes": 111})
         assert (response.status_code, response.json()["code"]) == (401, "not_authenticated")
         assert Movie.objects.get() == movie
+
+
+class TestKeptAnswers:
+    def tag(self, rest: Any, **headers: str) -> Any:
+        return rest.send("GET", "/movies/", **headers)
+
+    def test_are_not_read_again(self, rest: Any, films: list[Movie], django_assert_num_queries: Any) -> None:
+        first = self.tag(rest)
+        with django_assert_num_queries(1):  # which asks for the version
+            second = self.tag(rest)
+        assert first.content == second.content
+        assert first["ETag"] == second["ETag"]
+        assert second["X-Total-Count"] == first["X-Total-Count"]
+        assert second["X-Request-ID"] != first["X-Request-ID"]
+
+    def test_are_304_to_whoever_has_them(self, rest: Any, films: list[Movie]) -> None:
+        first = self.tag(rest)
+        response = self.tag(rest, **{"If-None-Match": first["ETag"]})
+        assert (response.status_code, response.content, response["ETag"]) == (304, b"", first["ETag"])
+
+    def test_tell_addresses_apart(self, rest: Any, films: list[Movie]) -> None:
+        assert self.tag(rest).content != rest.send("GET", "/movies/?limit=1").content
+
+    def test_never_stand_for_a_refusal(self, rest: Any, films: list[Movie]) -> None:
+        assert rest.send("GET", "/movies/?limit=0", **{"If-None-Match": "*"}).status_code == 400
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            lambda movie: Movie.objects.create(title="New", duration_minutes=1),
+            lambda movie: Movie.objects.bulk_create([Movie(title="New", duration_minutes=1)]),
+            lambda movie: Movie.objects.filter(pk=movie.pk).update(title="Renamed"),
+            lambda movie: movie.delete(),
+        ],
+        ids=["create", "bulk_create", "update", "delete"],
+    )
+    def test_are_made_anew_after_any_change(self, rest: Any, films: list[Movie], change: Any) -> None:
+        first = self.tag(rest)
+        change(films[0])
+        second = self.tag(rest, **{"If-None-Match": first["ETag"]})
+        assert second.status_code == 200
+        assert second["ETag"] != first["ETag"]
+        assert second.content != first.content
+
+    def test_are_stale_without_the_triggers(self, rest: Any, films: list[Movie], monkeypatch: Any) -> None:
+        monkeypatch.setattr("catalog.views.movies_version", lambda: "for ever")
+        first = self.tag(rest)
+        Movie.objects.create(title="New", duration_minutes=1)
+        assert self.tag(rest).content == first.content

@@ -274,7 +274,7 @@ class TestLogs:
         from core.logs import OneLine
 
         monkeypatch.setattr("catalog.models.MovieQuerySet.search", _fail)
-        rest.send("GET", "/movies/")
+        rest.send("GET", "/movies/?search=fault")
         fault = next(record for record in caplog.records if record.message == "internal_error")
         line = OneLine().format(fault)
         assert "\n" not in line

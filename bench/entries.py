@@ -1,0 +1,108 @@
+"""Who takes part in a scenario, and under which name the figures are told."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from bench.asking import BASELINE, OURS_GRAPHQL, OURS_REST, Again, Graph, Rest, Together, Walk
+from bench.contestants import Arena, Site
+from bench.data import SEATS
+from bench.load import Asker, Job, Tally
+
+LIMIT = "limit (pgbench)"
+PUBLISHED = "baseline as published"
+PERSISTENT = "baseline persistent"
+REST = "ours REST"
+GRAPHQL = "ours GraphQL"
+LIBRARY = "library GraphQL"
+MANY_SHOWS = "ours REST, many shows by 16"
+COUNTED, JOINED, PLAIN = (f"{PUBLISHED}, {way}" for way in ("a count a show", "a joined Count", "no free seats"))
+UNCHANGED = "ours REST, 304"
+REST_PAGE, GRAPHQL_PAGE = "ours REST, 100", "ours GraphQL, 100"
+
+BOOKED = ("booked",)
+REFUSED = ("taken", "full")
+ANY = ("booked", "taken", "full", "cancelled")
+
+MakeAsker = Callable[[Site, Rest | Graph], Asker]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One contestant's part in a scenario."""
+
+    name: str
+    run: Callable[[float], Tally]
+    site: Site | None
+    """Whose server answers; none where pgbench asks the database itself."""
+    counts: tuple[str, ...] = ("answered",)
+    """Which answers are counted in the rate."""
+
+
+@dataclass(frozen=True)
+class Scenario:
+    name: str
+    title: str
+    clients: int
+    entries: Callable[[Arena, bool], Iterator[Entry]]
+    """Given the arena, and whether everything is to be measured."""
+    short: bool = False
+    growth: bool = False
+
+
+def each_door(
+    arena: Arena, clients: int, asker: MakeAsker, counts: tuple[str, ...], *, persistent: bool = True
+) -> Iterator[Entry]:
+    """Let the baseline, once or twice, and both doors of the application do the same."""
+    yield at_door(arena, PUBLISHED, arena.published, BASELINE, clients, asker, counts)
+    if persistent:
+        yield at_door(arena, PERSISTENT, arena.persistent, BASELINE, clients, asker, counts)
+    yield at_door(arena, REST, arena.ours, OURS_REST, clients, asker, counts)
+    yield at_door(arena, GRAPHQL, arena.ours, OURS_GRAPHQL, clients, asker, counts)
+
+
+def at_door(
+    arena: Arena, name: str, site: Site, door: Rest | Graph, clients: int, asker: MakeAsker, counts: tuple[str, ...]
+) -> Entry:
+    """Let clients book; what they ask for is made anew each round."""
+
+    def run(seconds: float) -> Tally:
+        job = Job(site.service.port, clients, seconds, asker(site, door), door.expected, door.booking)
+        return arena.loader.run(job)
+
+    return Entry(name, run, site, counts)
+
+
+def many_shows_by_16(arena: Arena) -> Entry:
+    """Give the rate that others are held against, so that it is measured in turn with them."""
+    return at_door(arena, MANY_SHOWS, arena.ours, OURS_REST, 16, across_many_shows, BOOKED)
+
+
+def across_many_shows(site: Site, door: Rest | Graph) -> Asker:
+    return Together(door, Walk(site.database.fresh_shows(500), 500, SEATS), site.tokens())
+
+
+def limit(arena: Arena, clients: int, *, shows: int, seats: int = SEATS, one_by_one: bool = False) -> Entry:
+    """Let pgbench book the same seats."""
+
+    def run(seconds: float) -> Tally:
+        first = arena.ours.database.fresh_shows(shows, seats)
+        return arena.limit.run(Walk(first, shows, seats, one_by_one), clients, seconds)
+
+    return Entry(LIMIT, run, None, BOOKED)
+
+
+def read(arena: Arena, name: str, site: Site, asked: Callable[[], bytes], mark: bytes, rows: int) -> Entry:
+    """Let 16 clients read; the first answer is looked at, whether it has the rows."""
+
+    @cache
+    def look() -> None:
+        status, _, body = site.ask(asked())
+        if status != 200 or body.count(mark) != rows:
+            raise RuntimeError(f"{name}: {rows} rows were expected, not {status} {body.count(mark)} {body[:300]!r}")
+
+    def run(seconds: float) -> Tally:
+        look()
+        return arena.loader.run(Job(site.service.port, 16, seconds, Again([asked()]), {"answered": (200, mark)}))
+
+    return Entry(name, run, site)

@@ -1,0 +1,205 @@
+"""Where they fight: a database, the application's processes on it, and who makes both fail."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+
+from tests.fight.table import Row
+from tests.postgres import Server, server
+from tests.service import Service
+
+UNGUARDED = [sys.executable, "-m", "tests.fight.unguarded"]
+
+_WITHOUT_THE_INDEX = """
+    DROP INDEX seat_has_one_live_booking;
+    CREATE INDEX seat_has_one_live_booking ON reservations_booking (show_id, seat_number) WHERE status = 'booked';
+"""
+
+
+@dataclass
+class Arena:
+    """The application and its database; ``postgres`` is None on SQLite."""
+
+    name: str
+    service: Service
+    postgres: Server | None = None
+
+    def run(self, statements: str) -> None:
+        """Change the database by hand."""
+        if self.postgres:
+            with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+                connection.execute(statements)
+        else:
+            with sqlite3.connect(self._file) as connection:
+                connection.executescript(statements)
+
+    def take_the_index_away(self) -> None:
+        """Leave an index that is not unique, so that the searches stay what they are."""
+        self.run(_WITHOUT_THE_INDEX)
+
+    def bookings(self, shows: list[int], client_of: dict[int, int]) -> list[Row]:
+        """Read what the table says of the shows, in one statement."""
+        query = (
+            "SELECT id, user_id, show_id, seat_number, status = 'booked' FROM reservations_booking "
+            f"WHERE show_id IN ({', '.join(map(str, shows))}) ORDER BY id"
+        )
+        if self.postgres:
+            with psycopg.connect(self.postgres.url) as connection:
+                rows = connection.execute(query).fetchall()
+        else:
+            with sqlite3.connect(self._file) as connection:
+                rows = connection.execute(query).fetchall()
+        return [Row(id, client_of.get(user, 0), show, seat, bool(live)) for id, user, show, seat, live in rows]
+
+    @property
+    def _file(self) -> str:
+        return self.service.environment["DATABASE_URL"].removeprefix("sqlite:///")
+
+
+@contextmanager
+def arena(database: str, *, command: list[str] | None = None) -> Iterator[Arena]:
+    """Prepare a database and the service on it, which is not started yet; end both with the block."""
+    with tempfile.TemporaryDirectory(prefix="fight-", ignore_cleanup_errors=True) as folder:
+        home = Path(folder)
+        if database == "postgresql":
+            with server() as postgres:
+                service = Service(database_url=postgres.url, log=home / "log", command=command)
+                yield from _prepared(Arena(database, service, postgres))
+        else:
+            service = Service(database_url=f"sqlite:///{home / 'cinema.sqlite3'}", log=home / "log", command=command)
+            yield from _prepared(Arena(database, service))
+
+
+def _prepared(place: Arena) -> Iterator[Arena]:
+    place.service.manage("migrate", "--verbosity", "0")
+    try:
+        yield place
+    finally:
+        if hasattr(place.service, "process"):
+            place.service.stop()
+
+
+class Adversary(threading.Thread):
+    """Kills one thing after the other, each kind as often as the others, until it is told to stop.
+
+    When it ends, everything runs again.
+    """
+
+    def __init__(self, place: Arena, stop: threading.Event, *, seed: int, pause: tuple[float, float]) -> None:
+        super().__init__(name="adversary")
+        self.place = place
+        self.stop = stop
+        self.pause = pause
+        self.chance = random.Random(f"{seed}:adversary")
+        self.kills: Counter[str] = Counter()
+        self.has_killed_all = threading.Event()
+        self.fault: Exception | None = None
+        self.kinds: dict[str, Callable[[], None]] = {"a worker": self._worker, "the server": self._server}
+        if place.postgres:
+            self.kinds["PostgreSQL"] = self._postgresql
+            self.kinds["PostgreSQL amid commits"] = self._amid_commits
+            self.kinds["a PostgreSQL process"] = self._backend
+
+    def run(self) -> None:
+        kinds: list[str] = []
+        try:
+            while not self.stop.wait(self.chance.uniform(*self.pause)):
+                if not kinds:
+                    kinds = self.chance.sample(list(self.kinds), len(self.kinds))
+                kind = kinds.pop()
+                self.kinds[kind]()
+                self.kills[kind] += 1
+                if len(self.kills) == len(self.kinds):
+                    self.has_killed_all.set()
+        except Exception as fault:
+            self.fault = fault
+            self.has_killed_all.set()  # as many as it can
+
+    def _worker(self) -> None:
+        if workers := self.place.service.workers():
+            _kill(self.chance.choice(workers))
+
+    def _server(self) -> None:
+        self.place.service.kill()
+        time.sleep(self.chance.uniform(0, 0.3))
+        self.place.service.start()
+
+    def _postgresql(self) -> None:
+        """Kill the postmaster, and half of the time its children with it, which else end by themselves."""
+        self._restart(at_once=self.chance.random() < 0.5)
+
+    def _amid_commits(self) -> None:
+        """Kill it when bookings are durable and their clients do not know: the moment that is too short to be hit.
+
+        A commit waits for a standby that does not exist after it was written, and before it is answered.
+        """
+        self.place.run("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
+        self.place.run("SELECT pg_reload_conf()")
+        time.sleep(self.chance.uniform(0.05, 0.2))
+        self._restart(at_once=True)
+        self.place.run("ALTER SYSTEM RESET synchronous_standby_names")
+        self.place.run("SELECT pg_reload_conf()")
+
+    def _restart(self, *, at_once: bool) -> None:
+        assert self.place.postgres
+        postmaster = self.place.postgres.process
+        children = _children(postmaster.pid)
+        postmaster.kill()
+        if at_once:
+            for child in children:
+                _kill(child)
+        postmaster.wait()
+        time.sleep(self.chance.uniform(0, 0.3))
+        # A new postmaster refuses to start while a child of the old one has the shared memory.
+        _wait_until_gone(children)
+        self.place.postgres.start()
+
+    def _backend(self) -> None:
+        """Kill one process of PostgreSQL that serves a connection: then it ends all others, and recovers."""
+        assert self.place.postgres
+        backends = [pid for pid in _children(self.place.postgres.process.pid) if _serves_a_connection(pid)]
+        if backends:
+            _kill(self.chance.choice(backends))
+
+
+def _kill(pid: int) -> None:
+    with suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def _serves_a_connection(pid: int) -> bool:
+    with suppress(OSError):
+        return b"127.0.0.1" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    return False
+
+
+def _wait_until_gone(pids: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(_is_alive(pid) for pid in pids):
+        if time.monotonic() > deadline:
+            raise subprocess.TimeoutExpired("the old PostgreSQL's children", 30)
+        time.sleep(0.02)
+
+
+def _is_alive(pid: int) -> bool:
+    """Tell whether it runs; one that ended, and that nobody has asked for its status, does not."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    return False

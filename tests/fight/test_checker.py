@@ -1,0 +1,411 @@
+"""The checker finds nothing where all is right, and finds each kind of lie."""
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from tests.fight.checker import Violation, check
+from tests.fight.history import OK, UNKNOWN, Call
+from tests.fight.table import Row, settle
+
+SHOW, SEAT = 7, 3
+
+
+def book(client: int, start: int, end: int | None, booking: int | None = None, outcome: str = OK, **more: Any) -> Call:
+    return Call(client, "book", SHOW, more.get("seat", SEAT), start, end, booking, outcome)
+
+
+def refused(client: int, start: int, end: int, code: str = "seat_taken") -> Call:
+    return book(client, start, end, outcome=code)
+
+
+def cancel(client: int, start: int, end: int | None, booking: int, outcome: str = OK) -> Call:
+    return Call(client, "cancel", SHOW, SEAT, start, end, booking, outcome)
+
+
+def look(client: int, start: int, end: int, booking: int | None) -> Call:
+    return Call(client, "look", SHOW, SEAT, start, end, booking, OK)
+
+
+def read(start: int, end: int, booking: int | None) -> Call:
+    return Call(0, "read", SHOW, SEAT, start, end, booking, OK)
+
+
+def unknown_book(client: int, start: int) -> Call:
+    return book(client, start, None, outcome=UNKNOWN)
+
+
+def unknown_cancel(client: int, start: int, booking: int) -> Call:
+    return cancel(client, start, None, booking, UNKNOWN)
+
+
+RIGHT = {
+    "nothing": [],
+    "a booking": [book(1, 0, 1, 10), read(2, 3, 10)],
+    "a booking, cancelled, and booked again": [
+        book(1, 0, 1, 10),
+        cancel(1, 2, 3, 10),
+        book(2, 4, 5, 11),
+        read(6, 7, 11),
+    ],
+    "one of two at once has it": [book(1, 0, 5, 10), refused(2, 1, 4), read(6, 7, 10)],
+    "who began last has it": [refused(1, 0, 9), book(2, 5, 8, 10), read(10, 11, 10)],
+    "the next owner's answer overtakes the cancelling's": [
+        book(1, 0, 1, 10),
+        cancel(1, 2, 9, 10),
+        book(2, 3, 4, 11),
+        read(10, 11, 11),
+    ],
+    "refused while the cancelling was on its way": [book(1, 0, 1, 10), cancel(1, 2, 9, 10), refused(2, 3, 4)],
+    "refused by a booking that was gone before the answer": [
+        refused(3, 0, 20),
+        book(1, 1, 2, 10),
+        cancel(1, 3, 4, 10),
+        read(21, 22, None),
+    ],
+    "a full show": [book(1, 0, 1, 10), refused(2, 2, 3, "show_full")],
+    "cancelled twice": [book(1, 0, 1, 10), cancel(1, 2, 3, 10), cancel(1, 4, 5, 10, "already_cancelled")],
+    "cancelled twice at once": [book(1, 0, 1, 10), cancel(1, 2, 5, 10, "already_cancelled"), cancel(1, 3, 4, 10)],
+    "cancelled again, long after it is another's": [
+        book(1, 0, 1, 10),
+        cancel(1, 2, 3, 10),
+        book(2, 4, 5, 11),
+        cancel(1, 6, 7, 10, "already_cancelled"),
+        read(8, 9, 11),
+    ],
+    "an unknown booking that was not made": [unknown_book(1, 0), book(2, 1, 2, 10), read(3, 4, 10)],
+    "an unknown booking that was made, and refuses others": [unknown_book(1, 0), refused(2, 1, 2), refused(3, 3, 4)],
+    "an unknown booking that is made late": [
+        unknown_book(1, 0),
+        book(2, 1, 2, 10),
+        cancel(2, 3, 4, 10),
+        refused(3, 5, 6),
+    ],
+    "an unknown cancelling that was done": [book(1, 0, 1, 10), unknown_cancel(1, 2, 10), book(2, 5, 6, 11)],
+    "an unknown cancelling that was not done": [book(1, 0, 1, 10), unknown_cancel(1, 2, 10), read(8, 9, 10)],
+    "an unknown cancelling that was done, and is asked for again": [
+        book(1, 0, 1, 10),
+        unknown_cancel(1, 2, 10),
+        cancel(1, 3, 4, 10, "already_cancelled"),
+    ],
+    "nothing happened": [
+        book(1, 0, 1, outcome="busy"),
+        book(1, 2, 3, outcome="database_unavailable"),
+        book(2, 4, 5, 10),
+        cancel(2, 6, 7, 10, "overloaded"),
+        read(8, 9, 10),
+    ],
+    "a list that has the booking, and then has it not": [
+        book(1, 0, 1, 10),
+        look(1, 2, 3, 10),
+        look(2, 2, 3, None),
+        cancel(1, 4, 5, 10),
+        look(1, 6, 7, None),
+    ],
+    "a list on its way with the booking": [book(1, 0, 5, 10), look(1, 1, 6, None)],
+}
+
+WRONG = {
+    "a double sale": [book(1, 0, 1, 10), book(2, 2, 3, 11)],
+    "a double sale at once": [book(1, 0, 5, 10), book(2, 1, 4, 11)],
+    "a double sale of which one is cancelled": [
+        book(1, 0, 5, 10),
+        book(2, 1, 4, 11),
+        cancel(2, 6, 7, 11),
+        read(8, 9, 10),
+    ],
+    "a lost booking": [book(1, 0, 1, 10), read(2, 3, None)],
+    "a lost booking, sold to another": [book(1, 0, 1, 10), book(2, 2, 3, 11), read(4, 5, 11)],
+    "refused although nobody ever had it": [refused(1, 0, 1), read(2, 3, None)],
+    "refused before anybody had it": [refused(1, 0, 1), book(2, 2, 3, 10)],
+    "refused after it was free": [book(1, 0, 1, 10), cancel(1, 2, 3, 10), refused(2, 4, 5), read(6, 7, None)],
+    "full although it was free": [book(1, 0, 1, 10), cancel(1, 2, 3, 10), refused(2, 4, 5, "show_full")],
+    "a cancelled booking that lives": [book(1, 0, 1, 10), cancel(1, 2, 3, 10), read(4, 5, 10)],
+    "a cancelling that took the next owner's seat": [
+        book(1, 0, 1, 10),
+        cancel(1, 2, 3, 10),
+        book(2, 4, 5, 11),
+        cancel(1, 6, 7, 10),
+        read(8, 9, None),
+    ],
+    "a second cancelling that took the next owner's seat": [
+        book(1, 0, 1, 10),
+        cancel(1, 2, 3, 10),
+        book(2, 4, 5, 11),
+        cancel(1, 6, 7, 10, "already_cancelled"),
+        read(8, 9, None),
+    ],
+    "already cancelled, which it never was": [book(1, 0, 1, 10), cancel(1, 2, 3, 10, "already_cancelled")],
+    "already cancelled, before it is": [
+        book(1, 0, 1, 10),
+        cancel(1, 2, 3, 10, "already_cancelled"),
+        cancel(1, 4, 5, 10),
+    ],
+    "cancelled by two": [book(1, 0, 1, 10), cancel(1, 2, 5, 10), cancel(1, 3, 4, 10)],
+    "one's own booking is not found": [book(1, 0, 1, 10), cancel(1, 2, 3, 10, "not_found")],
+    "a cancelling of what was never booked": [cancel(1, 0, 1, 10)],
+    "an answer that cannot be": [book(1, 0, 1, outcome="show_started")],
+    "a stale list without the booking": [book(1, 0, 1, 10), look(1, 2, 3, None)],
+    "a stale list with the cancelled booking": [book(1, 0, 1, 10), cancel(1, 2, 3, 10), look(1, 4, 5, 10)],
+    "a list that knows the future": [look(1, 0, 1, 10), book(1, 2, 3, 10)],
+    "a list that goes back": [book(1, 0, 9, 10), look(1, 1, 2, 10), look(1, 3, 4, None)],
+    "an unknown booking that undoes itself": [unknown_book(1, 0), refused(2, 1, 2), book(3, 3, 4, 10)],
+    "an unknown booking that begins after the refusal": [refused(2, 0, 1), unknown_book(1, 2)],
+    "an unknown cancelling that gives way once, to two": [
+        book(1, 0, 1, 10),
+        unknown_cancel(1, 2, 10),
+        book(2, 3, 4, 11),
+        book(3, 5, 6, 12),
+    ],
+    "a booking made although the answer promised that nothing happened": [
+        book(1, 0, 1, 10, outcome="database_unavailable"),
+        refused(2, 2, 3),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_what_is_right_is_found_right(name: str) -> None:
+    assert check(RIGHT[name]) == []
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_found(name: str) -> None:
+    assert len(check(WRONG[name])) == 1
+
+
+def test_each_seat_is_judged_for_itself() -> None:
+    assert check([book(1, 0, 1, 10), book(2, 2, 3, 11, seat=4)]) == []
+    assert [
+        violation.seat for violation in check([book(1, 0, 1, 10), book(2, 2, 3, outcome="seat_taken", seat=4)])
+    ] == [4]
+
+
+class TestExplanation:
+    def violation(self) -> Violation:
+        quiet = [
+            call
+            for turn in range(100)
+            for call in (
+                book(5, 10 * turn, 10 * turn + 1, 1000 + turn),
+                cancel(5, 10 * turn + 2, 10 * turn + 3, 1000 + turn),
+            )
+        ]
+        others = [refused(3, 1995, 2005), look(3, 2011, 2012, None), look(4, 2011, 2013, None)]
+        history = [*quiet, book(1, 2000, 2010, 1), *others, book(2, 2020, 2030, 2), refused(4, 2040, 2050)]
+        (found,) = check(self.in_milliseconds(call) for call in history)
+        return found
+
+    def in_milliseconds(self, call: Call) -> Call:
+        return replace(call, start=call.start * 10**6, end=call.until * 10**6)
+
+    def test_is_the_shortest_window(self) -> None:
+        found = self.violation()
+        assert [(call.client, call.outcome) for call in found.window] == [(1, OK), (2, OK)]
+        assert found.call.client == 2
+
+    def test_reads_well(self) -> None:
+        assert str(self.violation()).splitlines() == [
+            "Seat 3 of show 7: no order of these calls explains the answer marked with >,",
+            "whatever was before them.",
+            "       0.000 to     10.000 ms  client 1   book: ok, booking 1",
+            ">     20.000 to     30.000 ms  client 2   book: ok, booking 2",
+        ]
+
+
+class TestTable:
+    """What the table decides, and what it contradicts."""
+
+    def settled(self, calls: list[Call], *rows: Row) -> tuple[bool, list[str]]:
+        history, faults = settle(calls, list(rows), start=100, end=101)
+        return check(history) == [], faults
+
+    def row(self, id: int = 10, client: int = 1, *, live: bool = True, seat: int = SEAT) -> Row:
+        return Row(id, client, SHOW, seat, live)
+
+    def test_agrees(self) -> None:
+        assert self.settled([book(1, 0, 1, 10)], self.row()) == (True, [])
+
+    def test_tells_who_made_a_booking_that_no_answer_told_of(self) -> None:
+        assert self.settled([unknown_book(1, 0), refused(2, 5, 6)], self.row()) == (True, [])
+
+    def test_tells_that_it_was_not_made(self) -> None:
+        linearizable, faults = self.settled([unknown_book(1, 0), refused(2, 5, 6)])
+        assert not linearizable
+        assert faults == []
+
+    def test_gives_the_earliest_row_to_the_earliest_call(self) -> None:
+        calls = [
+            unknown_book(1, 0),
+            look(1, 3, 4, 10),
+            cancel(1, 5, 6, 10),
+            unknown_book(1, 10),
+            look(1, 13, 14, 11),
+            cancel(1, 15, 16, 11),
+            book(2, 17, 18, 12),
+        ]
+        rows = [self.row(10, live=False), self.row(11, live=False), self.row(12, client=2)]
+        assert self.settled(calls, *rows) == (True, [])
+
+    def test_tells_that_an_unknown_cancelling_was_done(self) -> None:
+        calls = [book(1, 0, 1, 10), unknown_cancel(1, 2, 10), book(2, 5, 6, 11)]
+        assert self.settled(calls, self.row(live=False), self.row(11, client=2)) == (True, [])
+
+    def test_tells_that_an_unknown_cancelling_was_not_done(self) -> None:
+        assert self.settled([book(1, 0, 1, 10), unknown_cancel(1, 2, 10)], self.row()) == (True, [])
+
+    @pytest.mark.parametrize("code", ["database_unavailable", "seat_taken"])
+    def test_contradicts_a_promise_that_nothing_happened(self, code: str) -> None:
+        _, faults = self.settled([book(1, 0, 1, outcome=code)], self.row())
+        assert faults == [
+            "The table has booking 10 (client 1, show 7, seat 3), which every answer denied; "
+            f"the client's refusals for this seat: {code}."
+        ]
+
+    def test_contradicts_a_cancelling_that_was_denied(self) -> None:
+        calls = [book(1, 0, 1, 10), cancel(1, 2, 3, 10, "database_unavailable")]
+        _, faults = self.settled(calls, self.row(live=False))
+        assert faults == ["The table has booking 10 (client 1, show 7, seat 3) cancelled, which nobody can have done."]
+
+    def test_does_not_believe_that_a_booking_was_made_by_a_call_that_came_later(self) -> None:
+        calls = [book(2, 0, 1, 11), cancel(2, 2, 3, 11), unknown_book(1, 5)]
+        _, faults = self.settled(calls, self.row(10), self.row(11, client=2, live=False))
+        assert len(faults) == 1
+        assert "which every answer denied" in faults[0]
+
+    def test_does_not_believe_that_it_was_seen_before_it_was_asked_for(self) -> None:
+        _, faults = self.settled([look(1, 0, 1, 10), unknown_book(1, 5)], self.row(10))
+        assert len(faults) == 1
+
+    def test_contradicts_a_lost_booking(self) -> None:
+        linearizable, faults = self.settled([book(1, 0, 1, 10)])
+        assert not linearizable
+        assert faults == ["Booking 10 of seat 3 was confirmed, and is not in the table."]
+
+    def test_contradicts_a_booking_of_another_seat(self) -> None:
+        _, faults = self.settled([book(1, 0, 1, 10)], self.row(seat=4))
+        assert faults == ["Client 1 was told of booking 10 of seat 3; it is booking 10 (client 1, show 7, seat 4)."]
+
+    def test_contradicts_a_booking_given_to_two(self) -> None:
+        _, faults = self.settled([book(1, 0, 1, 10), book(1, 2, 3, 10)], self.row())
+        assert faults == ["Booking 10 was the answer to two calls."]
+
+    def test_contradicts_a_cancelled_booking_that_lives(self) -> None:
+        linearizable, faults = self.settled([book(1, 0, 1, 10), cancel(1, 2, 3, 10)], self.row())
+        assert not linearizable
+        assert faults == ["The table has booking 10 (client 1, show 7, seat 3) alive, whose cancelling was confirmed."]
+
+    def test_contradicts_a_seat_sold_twice(self) -> None:
+        linearizable, faults = self.settled([unknown_book(1, 0), book(2, 0, 1, 11)], self.row(), self.row(11, client=2))
+        assert not linearizable
+        assert len(faults) == 1
+        assert faults[0].startswith("Seat 3 of show 7 is sold 2 times: booking 10 ")
+
+
+# --- Histories made by a register that is right ------------------------------------------------
+
+
+def made_by_a_register(chance: random.Random, *, clients: int, calls: int, unknown: float = 0.1) -> list[Call]:
+    """Let clients call a seat at random; each call is done at one moment between its start and its end."""
+    history: list[Call] = []
+    holder: int | None = None
+    known: dict[int, list[int]] = {client: [] for client in range(1, clients + 1)}
+    on_the_way: dict[int, Call] = {}
+    done: set[int] = set()
+    gone: set[int] = set()
+    number, now = 10, 0
+    while len(history) < calls or on_the_way:
+        now += 1
+        client = chance.randrange(1, clients + 1)
+        call = on_the_way.get(client)
+        if call is None:
+            if len(history) < calls:
+                on_the_way[client] = _begin(chance, client, known[client], now)
+                history.append(on_the_way[client])
+        elif client not in done:
+            done.add(client)
+            number += 1
+            if call.verb == "book":
+                call.outcome, call.booking = (OK, number) if holder is None else ("seat_taken", None)
+                holder = number if holder is None else holder
+            elif call.verb == "cancel":
+                call.outcome = "already_cancelled" if call.booking in gone else OK
+                gone.add(call.booking or 0)
+                holder = None if holder == call.booking else holder
+            else:
+                call.booking = holder if holder in known[client] else None
+                call.outcome = OK
+        else:
+            done.remove(client)
+            del on_the_way[client]
+            if call.verb != "look" and chance.random() < unknown:
+                call.outcome = UNKNOWN
+                if call.verb == "book":
+                    call.booking = None
+                continue
+            call.end = now
+            if call.verb == "book" and call.booking:
+                known[client].append(call.booking)
+    return history
+
+
+def _begin(chance: random.Random, client: int, known: list[int], now: int) -> Call:
+    verb = chance.choice(["book", "book", "cancel", "look"])
+    if verb == "cancel" and known:
+        return Call(client, "cancel", SHOW, SEAT, now, booking=chance.choice([*known[-1:] * 4, *known[-2:]]))
+    return Call(client, "look" if verb == "look" else "book", SHOW, SEAT, now)
+
+
+randoms = st.randoms(use_true_random=False)
+
+
+@settings(max_examples=200, deadline=None)
+@given(randoms, st.integers(1, 6), st.integers(0, 60))
+def test_what_a_register_did_is_found_right(chance: random.Random, clients: int, calls: int) -> None:
+    assert check(made_by_a_register(chance, clients=clients, calls=calls)) == []
+
+
+@settings(max_examples=200, deadline=None)
+@given(randoms, st.integers(1, 6), st.integers(5, 60))
+def test_a_second_sale_is_found_in_what_a_register_did(chance: random.Random, clients: int, calls: int) -> None:
+    """The seat is sold once more at a moment when an answered booking surely holds it."""
+    history = made_by_a_register(chance, clients=clients, calls=calls, unknown=0)
+    ends = {call.booking: call.start for call in history if call.verb == "cancel" and call.outcome == OK}
+    sold = [
+        (call.until, ends.get(call.booking, 10**6))
+        for call in history
+        if call.verb == "book" and call.outcome == OK and ends.get(call.booking, 10**6) > call.until + 1
+    ]
+    assume(sold)
+    after, before = chance.choice(sold)
+    start = chance.randrange(after + 1, min(before, after + 50) + 1)
+    wrong = [*history, Call(99, "book", SHOW, SEAT, start, start, 9999, OK)]
+    if start < before:
+        assert len(check(wrong)) == 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(randoms, st.integers(1, 6), st.integers(5, 60))
+def test_a_refusal_turned_into_a_sale_is_found(chance: random.Random, clients: int, calls: int) -> None:
+    """Each seat that is sold is free again before the next sale; so one sale more cannot be, if none is cancelled."""
+    history = made_by_a_register(chance, clients=clients, calls=calls, unknown=0)
+    history = [call for call in history if call.verb == "book"]
+    first = next((call for call in history if call.outcome == OK), None)
+    assume(first is not None)
+    history = [call if call is first or call.outcome != OK else replace(call, outcome="seat_taken") for call in history]
+    refusals = [call for call in history if call.outcome == "seat_taken"]
+    assume(refusals)
+    turned = chance.choice(refusals)
+    wrong = [replace(call, outcome=OK, booking=9999) if call is turned else call for call in history]
+    assert len(check(wrong)) == 1
+
+
+def test_thousands_of_calls_are_judged_in_moments() -> None:
+    history = made_by_a_register(random.Random(1), clients=16, calls=5000, unknown=0)
+    assert check(history) == []
+    last = max(call.until for call in history)
+    assert len(check([*history, Call(99, "cancel", SHOW, SEAT, last + 1, last + 2, 7, OK)])) == 1
