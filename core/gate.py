@@ -24,6 +24,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
+import orjson
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.base import BaseHandler
@@ -128,8 +129,7 @@ class Gate(BaseHandler):
             try:
                 response = await self._answer(scope, await _body(scope, receive))
             except DomainError as refusal:
-                response = answer_exception(refusal)
-                response["X-Request-ID"] = request_name("")
+                response = _refused(refusal, scope["path"])
             except ClientGone:
                 return
             if self._is_parting:
@@ -179,6 +179,16 @@ class Gate(BaseHandler):
         whole = _whole(response)
         response.close()
         return None if may_come_again and lock_was_missed.get() else whole
+
+
+def _refused(refusal: DomainError, path: str) -> HttpResponse:
+    """Refuse in the words of the door that was asked."""
+    response = answer_exception(refusal)
+    if "graphql" in path:
+        error = {"message": str(refusal), "extensions": {"code": refusal.code, **refusal.facts}}
+        response.content = orjson.dumps({"data": None, "errors": [error]})
+    response["X-Request-ID"] = request_name("")
+    return response
 
 
 def _lane_of(path: str, body: bytes) -> str:

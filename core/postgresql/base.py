@@ -2,11 +2,13 @@
 wait for ever for a server that has fallen silent. (``ENGINE`` names the folder; Django asks for this module in it.)"""
 
 import select
+from datetime import UTC
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from psycopg.types.datetime import TimestamptzLoader
 
 
 class Connection(psycopg.Connection[Any]):
@@ -37,6 +39,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection = Connection.connect(**conn_params)
         connection.answer_within = self._answer_within
         return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Let times in UTC be read by Psycopg, in C: Django's own reader takes most of the time of a long list."""
+        if name or self.timezone is not UTC:
+            return super().create_cursor(name)
+        cursor = self.connection.cursor()
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return cursor
 
     def is_usable(self) -> bool:
         """Tell whether the connection is still there.
