@@ -9,7 +9,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.postgres import free_port
@@ -106,7 +106,7 @@ class Service:
     def kill(self) -> None:
         """End it and its workers as a power cut would."""
         for pid in [self.process.pid, *self.workers()]:
-            with _gone_already():
+            with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.process.wait()
 
@@ -118,14 +118,6 @@ def _is_worker(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return b"resource_tracker" not in words
-
-
-@contextmanager
-def _gone_already() -> Iterator[None]:
-    try:
-        yield
-    except ProcessLookupError:
-        pass
 
 
 @contextmanager

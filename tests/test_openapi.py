@@ -60,9 +60,14 @@ CODES = {
     "413": {"payload_too_large"},
     "415": {"unsupported_media_type"},
     "409": {
-        "seat_taken", "show_full", "show_started", "already_cancelled", "seats_in_use", "protected",
+        "seat_taken",
+        "show_full",
+        "show_started",
+        "already_cancelled",
+        "seats_in_use",
+        "protected",
         "idempotency_in_progress",
-    },  # fmt: skip
+    },
     "422": {"idempotency_key_reused"},
     "429": {"throttled"},
     "500": {"internal_error"},
