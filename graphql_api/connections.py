@@ -159,24 +159,37 @@ def connect(rows: QuerySet[Any], order: Order, page: Page) -> Connection[Any]:
     return page.connection(Peers(found).rows, order, rows.count)
 
 
-def connect_to(parent: Model, link: str, rows: QuerySet[Any], order: Order, page: Page, key: Any) -> Connection[Any]:
+def connect_to(
+    parent: Model, link: str, chosen: Callable[[], QuerySet[Any]], order: Order, page: Page, key: Any
+) -> Connection[Any]:
     """Cut a page out of the rows that are linked to a parent, for all its peers in one statement.
 
     ``key`` tells apart the lists that one parent can have: the arguments that chose the rows.
     """
     peers = peers_of(parent)
-    rows = rows.filter(**{f"{link}__in": peers.values("pk")})
+
+    def linked() -> QuerySet[Any]:
+        return chosen().filter(**{f"{link}__in": peers.values("pk")})
 
     def load() -> dict[Any, list[Any]]:
-        place = Window(RowNumber(), partition_by=F(link), order_by=order.expressions(backwards=page.backwards))
-        found = page.within(rows, order).annotate(_place=place).filter(_place__lte=page.size + 1).order_by("_place")
-        lists: dict[Any, list[Any]] = {}
-        for row in Peers(found).rows:
-            lists.setdefault(getattr(row, link), []).append(row)
+        parents = {peer.pk: peer for peer in peers.rows}
+        lists: dict[Any, list[Any]] = {number: [] for number in parents}
+        for row in Peers(_first_of_each(page.within(linked(), order), link, order, page, len(parents))).rows:
+            number = getattr(row, f"{link}_id")
+            row._state.fields_cache[link] = parents[number]
+            lists[number].append(row)
         return lists
 
     def count() -> dict[Any, int]:
-        return dict(rows.order_by().values_list(link).annotate(total=Count("*")))
+        return dict(linked().order_by().values_list(link).annotate(total=Count("*")))
 
-    found = peers.once((link, key, page), load).get(parent.pk, [])
+    found = peers.once((link, key, page), load)[parent.pk]
     return page.connection(found, order, lambda: peers.once((link, key, "count"), count).get(parent.pk, 0))
+
+
+def _first_of_each(rows: QuerySet[Any], link: str, order: Order, page: Page, parents: int) -> QuerySet[Any]:
+    """Keep of each parent's rows the page and one more."""
+    if parents == 1:
+        return order.sorted(rows, backwards=page.backwards)[: page.size + 1]
+    place = Window(RowNumber(), partition_by=F(link), order_by=order.expressions(backwards=page.backwards))
+    return rows.annotate(_place=place).filter(_place__lte=page.size + 1).order_by("_place")

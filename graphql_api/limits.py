@@ -1,7 +1,7 @@
 """What one request may ask for. The library's own limiters follow a fragment each time it is spread, so that thirty
 short fragments keep them busy for hours; this walks each fragment once."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,6 @@ from graphql import (
     SelectionSetNode,
     VariableNode,
 )
-from strawberry.extensions import SchemaExtension
 
 from graphql_api.connections import LARGEST_PAGE
 
@@ -35,31 +34,12 @@ class _Size:
     aliases: int = 0
 
 
-class Limits(SchemaExtension):
-    """Refuse a query that is too long, too deep, or could answer too much, before anything is done for it."""
+def refuse_oversized(operation: OperationDefinitionNode, measure: "Measure") -> None:
+    """Refuse an operation that is too deep or could answer too much, before anything is done for it.
 
-    def on_operation(self) -> Iterator[None]:
-        self.execution_context.parse_options["max_tokens"] = MOST_TOKENS
-        yield
-
-    def on_execute(self) -> Iterator[None]:
-        document = self.execution_context.graphql_document
-        assert document is not None
-        fragments = {node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-        operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
-        if len(operations) > 1 and self.execution_context._provided_operation_name is None:
-            raise GraphQLError("There are several operations: name one in operationName.")
-        measure = _Measure(fragments, self.execution_context.variables or {})
-        for operation in operations:
-            size = measure.of(operation.selection_set)
-            _refuse_oversized(size)
-            if operation.operation is OperationType.MUTATION and size.fields > 1:
-                # So a fault of one can't hide what another has done, and one request hashes one password.
-                raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
-        yield
-
-
-def _refuse_oversized(size: _Size) -> None:
+    :raises GraphQLError: it is.
+    """
+    size = measure.of(operation.selection_set)
     for what, actual, limit in (
         ("levels", size.depth, DEEPEST),
         ("aliases", size.aliases, MOST_ALIASES),
@@ -67,15 +47,20 @@ def _refuse_oversized(size: _Size) -> None:
     ):
         if actual > limit:
             raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
+    if operation.operation is OperationType.MUTATION and size.fields > 1:
+        # So a fault of one can't hide what another has done, and one request hashes one password.
+        raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
 
 
-class _Measure:
+class Measure:
     """Measures selection sets; a fragment once, however often it is spread. Validation has excluded cycles."""
 
     def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
         self._fragments = fragments
         self._variables = variables
         self._measured: dict[str, _Size] = {}
+        self.asked_variables = False
+        """Whether the sizes may be others with other variables."""
 
     def of(self, selections: SelectionSetNode) -> _Size:
         sizes = []
@@ -122,6 +107,7 @@ class _Measure:
                 if isinstance(value, IntValueNode):
                     value = int(value.value)
                 elif isinstance(value, VariableNode):
+                    self.asked_variables = True
                     value = self._variables.get(value.name.value)
                 if type(value) is int and 1 <= value <= LARGEST_PAGE:
                     return value

@@ -40,15 +40,17 @@ def peers_of(row: M) -> Peers[M]:
     return peers if peers is not None else Peers([row])
 
 
-def related(row: Model, field: str) -> Any:
-    """Follow a foreign key of a row, for all its peers in one statement."""
-    if field in row._state.fields_cache:
-        return getattr(row, field)
-    peers, key = peers_of(row), row._meta.get_field(field)
-    model = cast(type[Model], key.related_model)
+def load_related(rows: Iterable[M], name: str) -> None:
+    """Load a foreign key of rows and of all their peers, in one statement for those that were loaded together."""
+    for row in rows:
+        if name not in row._state.fields_cache:
+            _load_related(peers_of(row), name)
 
-    def load() -> dict[Any, Model]:
-        ids = peers.values(f"{field}_id")
-        return {found.pk: found for found in Peers(model._default_manager.filter(pk__in=ids)).rows}
 
-    return peers.once(field, load)[getattr(row, f"{field}_id")]
+def _load_related(peers: Peers[M], name: str) -> None:
+    field = peers.rows[0]._meta.get_field(name)
+    model = cast(type[Model], field.related_model)
+    number = f"{name}_id"
+    found = {row.pk: row for row in Peers(model._default_manager.filter(pk__in=peers.values(number))).rows}
+    for row in peers.rows:
+        row._state.fields_cache.setdefault(name, found[getattr(row, number)])

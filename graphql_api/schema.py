@@ -1,17 +1,16 @@
 """The graph: what can be asked, and what can be done. Each resolver asks who and what, and calls the domain once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, TypeVar, cast
+from typing import Annotated, Any, TypeVar, cast
 
 import strawberry
 from django.conf import settings
 from django.db.models import QuerySet
-from graphql import FieldNode, OperationDefinitionNode
+from graphql import ExecutionResult, execute
+from graphql.execution.execute import assume_not_async_iterable, assume_not_awaitable
 from strawberry import relay
-from strawberry.extensions import DisableIntrospection, ParserCache, SchemaExtension, ValidationCache
-from strawberry.schema.config import StrawberryConfig
 
 from catalog import models as catalog
 from core import accounts
@@ -20,8 +19,11 @@ from core.errors import DomainError, NotAuthenticated, TokenNotValid
 from core.models import User
 from graphql_api import types
 from graphql_api.connections import After, Before, Connection, First, Last, Page, connect
+from graphql_api.documents import Document, read
 from graphql_api.errors import REFUSALS_AS_DATA
-from graphql_api.limits import Limits
+from graphql_api.execution import Executor
+from graphql_api.global_ids import number_of, parts_of
+from graphql_api.kept import answer_kept
 from reservations import models as reservations
 from reservations.booking import book_seat, cancel_booking
 
@@ -55,6 +57,19 @@ class Context:
             raise NotAuthenticated
         return self.bearer
 
+    def refuse_token_that_does_not_hold(self, asked: frozenset[str]) -> None:
+        """Refuse a token that does not hold before anything is done for it.
+
+        :raises TokenNotValid: it can't be read or has run out.
+        :raises AccountGone: the account is gone, was deactivated or has a new password.
+        """
+        if asked <= _FOR_EVERYBODY:
+            return
+        if self.refused:
+            raise self.refused
+        if not asked <= _LOOKED_AT_BY_THE_VERB:
+            _ = self.account
+
     def note_replay(self, verb: Callable[[], T]) -> T:
         """Do the verb, and note whether its outcome is the answer to an earlier request, for a header to tell."""
         try:
@@ -66,33 +81,11 @@ class Context:
         return cast(T, told)
 
 
-class TokenHolds(SchemaExtension):
-    """Refuse a token that does not hold before anything is done for it.
+# As in REST, no token is looked at to open, renew or end a session: a front end that sends its old token with every
+# request could not log in again.
+_FOR_EVERYBODY = frozenset({"signup", "login", "refreshToken", "logout", "__typename"})
 
-    As in REST, no token is looked at to open, renew or end a session: a front end that sends its old token with
-    every request could not log in again.
-    """
-
-    _FOR_EVERYBODY: ClassVar[set[str]] = {"signup", "login", "refreshToken", "logout", "__typename"}
-
-    _LOOKED_AT_BY_THE_VERB: ClassVar[set[str]] = {"bookSeat", "cancelBooking", "__typename"}
-
-    def on_execute(self) -> Iterator[None]:
-        context, asked = self.execution_context.context, set(self._root_fields())
-        if context.refused and not asked <= self._FOR_EVERYBODY:
-            raise context.refused
-        if not asked <= self._FOR_EVERYBODY and not asked <= self._LOOKED_AT_BY_THE_VERB:
-            _ = context.account  # which refuses an account that is gone
-        yield
-
-    def _root_fields(self) -> Iterator[str]:
-        """Name what the document asks for; a fragment at the root is none of those for everybody."""
-        document = self.execution_context.graphql_document
-        assert document is not None
-        for operation in document.definitions:
-            if isinstance(operation, OperationDefinitionNode):
-                for selected in operation.selection_set.selections:
-                    yield selected.name.value if isinstance(selected, FieldNode) else ""
+_LOOKED_AT_BY_THE_VERB = frozenset({"bookSeat", "cancelBooking", "__typename"})
 
 
 Info = strawberry.Info[Context, None]
@@ -150,7 +143,7 @@ class Query:
         description="Anything by its global id; null if there is none, or if it is somebody else's booking or account."
     )
     def node(self, info: Info, id: GlobalId) -> relay.Node | None:
-        return _find(id, types.parts_of(id)[0], info.context.account)  # type: ignore[return-value]
+        return _find(id, parts_of(id)[0], info.context.account)  # type: ignore[return-value]
 
 
 def _find(global_id: str, type_name: str, account: User | None) -> Any:
@@ -163,7 +156,7 @@ def _find(global_id: str, type_name: str, account: User | None) -> Any:
     }
     if type_name not in seen:
         return None
-    return seen[type_name].filter(pk=types.number_of(global_id, type_name)).first()
+    return seen[type_name].filter(pk=number_of(global_id, type_name)).first()
 
 
 @strawberry.type
@@ -194,7 +187,7 @@ class Mutation:
         return info.context.note_replay(
             lambda: book_seat(
                 user=info.context.bearer_or_refuse(),
-                show_id=types.number_of(input.show_id, "Show"),
+                show_id=number_of(input.show_id, "Show"),
                 seat_number=input.seat_number,
                 idempotency_key=input.idempotency_key,
             )
@@ -205,36 +198,60 @@ class Mutation:
         return info.context.note_replay(
             lambda: cancel_booking(
                 user=info.context.bearer_or_refuse(),
-                booking_id=types.number_of(input.booking_id, "Booking"),
+                booking_id=number_of(input.booking_id, "Booking"),
                 idempotency_key=input.idempotency_key,
             )
         )  # type: ignore[return-value]
 
 
 class Graph(strawberry.Schema):
-    """The schema; what goes wrong is logged where it is answered."""
+    """The schema, and how it is asked."""
 
-    def process_errors(self, errors: Any, execution_context: Any = None) -> None:
-        # The library's own log line quotes the query, and a query may hold a password.
-        pass
+    def __init__(self, *, development: bool) -> None:
+        super().__init__(query=Query, mutation=Mutation, exception_handlers=REFUSALS_AS_DATA)
+        # In production nobody is told what the schema has: no introspection, no suggestions.
+        self._development = development
+
+    def ask(
+        self, query: str, variables: dict[str, Any] | None, context: Context, operation_name: str | None
+    ) -> ExecutionResult:
+        """Answer a query or do a mutation.
+
+        The library's own way from a text to an answer goes through extensions, which are made anew and asked five
+        times a request; the steps here are the same.
+
+        :raises GraphQLError: it can't be parsed, or asks for too much.
+        :raises TokenNotValid, AccountGone: the token does not hold.
+        """
+        document = read(self._schema, query, introspection=self._development)
+        if document.faults:
+            return ExecutionResult(data=None, errors=[*document.faults])
+        document.refuse_oversized(variables or {}, operation_name)
+        context.refuse_token_that_does_not_hold(document.root_fields)
+
+        def answered() -> ExecutionResult:
+            return self._execute(document, variables, context, operation_name)
+
+        if document.films_alone:
+            return answer_kept(query, operation_name, variables, answered)
+        return answered()
+
+    def _execute(
+        self, document: Document, variables: dict[str, Any] | None, context: Context, operation_name: str | None
+    ) -> ExecutionResult:
+        result = execute(
+            self._schema,
+            document.node,
+            context_value=context,
+            variable_values=variables,
+            operation_name=operation_name,
+            executor_class=Executor,
+            plans=document.plans,
+            hide_suggestions=not self._development,
+            is_awaitable=assume_not_awaitable,
+            is_async_iterable=assume_not_async_iterable,
+        )
+        return cast(ExecutionResult, result)
 
 
-def build_schema(*, development: bool) -> Graph:
-    """Make the schema; in production it tells nobody what it has: no introspection, no suggestions."""
-    hidden = [] if development else [DisableIntrospection]
-    return Graph(
-        query=Query,
-        mutation=Mutation,
-        config=StrawberryConfig(disable_field_suggestions=not development),
-        extensions=[
-            *hidden,
-            Limits,
-            TokenHolds,
-            lambda: ParserCache(maxsize=256),
-            lambda: ValidationCache(maxsize=256),
-        ],
-        exception_handlers=REFUSALS_AS_DATA,
-    )
-
-
-schema = build_schema(development=settings.DEBUG)
+schema = Graph(development=settings.DEBUG)

@@ -1,19 +1,20 @@
 """The types of the graph: the models as clients see them, the inputs, and the results."""
 
-import base64
-import binascii
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Any
 
 import strawberry
 import strawberry_django
+from django.db.models import QuerySet
 from strawberry import auto, relay
 
 from catalog import models as catalog
 from core import models as core
+from graphql_api.columns import loaded_by
 from graphql_api.connections import After, Connection, First, Order, Page, connect_to
 from graphql_api.errors import InvalidInput, Refused, SeatOutOfRange, SeatTaken, Throttled
-from graphql_api.peers import peers_of, related
+from graphql_api.peers import load_related, peers_of
 from reservations import models as reservations
 from reservations.availability import available, seats_sold
 
@@ -26,21 +27,6 @@ DATABASE_ID = "The number that REST knows it by."
 BookingStatus = strawberry.enum(
     reservations.Booking.Status, name="BookingStatus", description="Whether a booking holds its seat."
 )
-
-
-def number_of(global_id: str, type_name: str) -> int:
-    """Read the number out of a global id of this type; 0, which no row has, if it is none."""
-    kind, number = parts_of(global_id)
-    return number if kind == type_name else 0
-
-
-def parts_of(global_id: str) -> tuple[str, int]:
-    """Read the type and the number out of a global id; an empty type and 0 if it is none."""
-    try:
-        kind, _, number = base64.b64decode(global_id, validate=True).decode("ascii").partition(":")
-    except (ValueError, binascii.Error):
-        return "", 0
-    return (kind, int(number)) if number.isdecimal() and len(number) < 19 else ("", 0)
 
 
 class Node(relay.Node):
@@ -86,13 +72,27 @@ class Movie(Node):
             ),
         ] = None,
     ) -> Connection["Show"] | None:
-        shows = catalog.Show.objects.starting(since=since, until=until)
-        if date is not None:
-            shows = shows.on(date)
+        def chosen() -> QuerySet[Any]:
+            shows = catalog.Show.objects.starting(since=since, until=until)
+            return available(shows if date is None else shows.on(date), available_only)
+
         chosen_by = (date, since, until, available_only)
-        page = Page(first=first, after=after)
         movie: Any = self
-        return connect_to(movie, "movie_id", available(shows, available_only), EARLIEST_FIRST, page, chosen_by)
+        return connect_to(movie, "movie", chosen, EARLIEST_FIRST, Page(first=first, after=after), chosen_by)
+
+
+def load_movies(shows: Sequence[Any]) -> None:
+    load_related(shows, "movie")
+
+
+def load_available_seats(shows: Sequence[Any]) -> None:
+    """Count the available seats of shows and of all their peers, but for those that the domain has counted."""
+    for show in shows:
+        if "available_seats" not in show.__dict__:
+            peers = peers_of(show)
+            sold = seats_sold(peers.values("pk"))
+            for peer in peers.rows:
+                peer.__dict__.setdefault("available_seats", peer.total_seats - sold.get(peer.pk, 0))
 
 
 @strawberry_django.type(catalog.Show, name="Show", description="One showing of a film on a screen.")
@@ -102,18 +102,21 @@ class Show(Node):
     date_time: auto
     total_seats: auto
 
-    @strawberry.field(description="The film.")
+    @strawberry.field(description="The film.", metadata=loaded_by(load_movies))
     def movie(self) -> Movie:
-        return related(self, "movie")  # type: ignore[arg-type,no-any-return]
+        load_movies([self])
+        return self.movie  # type: ignore[return-value]
 
-    @strawberry.field(description="Seats without a live booking when the answer was made.")
+    @strawberry.field(
+        description="Seats without a live booking when the answer was made.", metadata=loaded_by(load_available_seats)
+    )
     def available_seats(self) -> int:
-        show: Any = self
-        if "available_seats" in show.__dict__:  # the domain has counted them
-            return int(show.__dict__["available_seats"])
-        peers = peers_of(show)
-        sold = peers.once("sold", lambda: seats_sold(peers.values("pk")))
-        return int(show.total_seats - sold.get(show.pk, 0))
+        load_available_seats([self])
+        return self.available_seats  # type: ignore[return-value]
+
+
+def load_shows(bookings: Sequence[Any]) -> None:
+    load_related(bookings, "show")
 
 
 @strawberry_django.type(reservations.Booking, name="Booking", description="A seat that somebody has, or had.")
@@ -124,9 +127,10 @@ class Booking(Node):
     created_at: auto
     cancelled_at: auto
 
-    @strawberry.field(description="The show.")
+    @strawberry.field(description="The show.", metadata=loaded_by(load_shows))
     def show(self) -> Show:
-        return related(self, "show")  # type: ignore[arg-type,no-any-return]
+        load_shows([self])
+        return self.show  # type: ignore[return-value]
 
 
 @strawberry.type(description="A short-lived access token and the refresh token that renews it, once.")

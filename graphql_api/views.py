@@ -7,13 +7,11 @@ a bad token become a 500.
 import re
 from typing import Any
 
-import strawberry
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
-from strawberry.schema.exceptions import CannotGetOperationTypeError
 
 from core.authentication import bearer_of
 from core.body import read_json
@@ -22,7 +20,7 @@ from core.rest import STATUS, headers_of, headers_of_replay
 from core.rest import answer as json_answer
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
-from graphql_api.schema import Context, schema
+from graphql_api.schema import Context, Graph, schema
 
 
 @csrf_exempt  # who is asking is told by the bearer token alone; a session's cookie counts for nothing here
@@ -37,7 +35,7 @@ def graphql(request: HttpRequest) -> HttpResponse:
     return answer(request, schema)
 
 
-def answer(request: HttpRequest, schema: strawberry.Schema) -> HttpResponse:
+def answer(request: HttpRequest, schema: Graph) -> HttpResponse:
     """Execute what the body asks for.
 
     The status is 200 where there is an answer, also if it is a refusal or in part; 400 where the query or its
@@ -46,13 +44,11 @@ def answer(request: HttpRequest, schema: strawberry.Schema) -> HttpResponse:
     try:
         query, variables, operation_name = _operation(read_json(request))
         context = _context(request)
-        result = schema.execute_sync(
-            query, variable_values=variables, context_value=context, operation_name=operation_name
-        )
+        result = schema.ask(query, variables, context, operation_name)
     except DomainError as refusal:
         return _answer_errors([GraphQLError(str(refusal), original_error=refusal)])
-    except CannotGetOperationTypeError as fault:
-        return _answer_errors([GraphQLError(fault.as_http_error_reason())])
+    except GraphQLError as fault:
+        return _answer_errors([fault])
     except Exception as fault:
         return _answer_errors([GraphQLError("", original_error=fault)])
     if result.errors:

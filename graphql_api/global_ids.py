@@ -1,0 +1,23 @@
+"""Global ids: the type's name and the row's number, in base64."""
+
+import base64
+import binascii
+
+
+def global_id(type_name: str, number: int) -> str:
+    return base64.b64encode(f"{type_name}:{number}".encode()).decode()
+
+
+def number_of(global_id: str, type_name: str) -> int:
+    """Read the number out of a global id of this type; 0, which no row has, if it is none."""
+    kind, number = parts_of(global_id)
+    return number if kind == type_name else 0
+
+
+def parts_of(global_id: str) -> tuple[str, int]:
+    """Read the type and the number out of a global id; an empty type and 0 if it is none."""
+    try:
+        kind, _, number = base64.b64decode(global_id, validate=True).decode("ascii").partition(":")
+    except (ValueError, binascii.Error):
+        return "", 0
+    return (kind, int(number)) if number.isdecimal() and len(number) < 19 else ("", 0)
