@@ -7,7 +7,7 @@ from rest_framework import serializers
 
 from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie
 from core.fields import StrictIntegerField, TextField
-from core.rest import PageQuery
+from core.pages import PageQuery
 
 
 class MovieSerializer(serializers.ModelSerializer[Movie]):

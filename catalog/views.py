@@ -12,7 +12,8 @@ from catalog.programme import Protected
 from catalog.serializers import MovieQuery, MovieSerializer, write_movies
 from core.errors import NotFound
 from core.openapi import describe
-from core.rest import View, answer, answer_kept, answer_page, read, read_query, write
+from core.pages import answer_kept, answer_page
+from core.rest import View, answer, read, read_query, write
 
 
 class StaffWrites(BasePermission):

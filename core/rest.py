@@ -1,17 +1,16 @@
-"""How REST speaks: errors, strict JSON, pages. The one place where a refusal's kind becomes a status."""
+"""How REST speaks: who asks, what is read, what is answered. The one place where a refusal's kind becomes a status."""
 
 import functools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import orjson
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, InterfaceError, models
+from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpRequest, HttpResponse
-from django.http.response import HttpResponseBase, ResponseHeaders
-from django.utils.cache import get_conditional_response
+from django.http.response import HttpResponseBase
 from rest_framework import exceptions, serializers
 from rest_framework.views import APIView
 
@@ -20,12 +19,10 @@ from core.authentication import CHALLENGE, bearer_of
 from core.body import read_json, refuse_chunks
 from core.database import refusal_of
 from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
-from core.fields import DigitsField
 from core.models import Account
 
 log = logging.getLogger(__name__)
 
-Q = TypeVar("Q", bound=models.QuerySet[Any])
 
 STATUS = {
     Kind.INVALID: HTTPStatus.BAD_REQUEST,
@@ -49,9 +46,6 @@ _TRANSPORT_CODES: dict[type[exceptions.APIException], str] = {
 
 # A fault of ours; nothing else is told.
 INTERNAL_ERROR = {"code": "internal_error", "detail": "Something went wrong on our side."}
-
-LARGEST_PAGE = 1000
-LARGEST_OFFSET = 999_999_999
 
 
 # --- Views ------------------------------------------------------------------------------------
@@ -235,75 +229,3 @@ def read_query(serializer: type[serializers.Serializer[Any]], request: HttpReque
         raise Invalid(errors={name: ["There is no such parameter."] for name in sorted(unknown)})
     values = {name: values[-1] for name, values in given.items()}
     return dict(_reader(cast(Any, serializer)).run_validation(values))
-
-
-# --- Pages ------------------------------------------------------------------------------------
-
-
-class PageQuery(serializers.Serializer[Any]):
-    """What every list takes; a list's own filters are added to it."""
-
-    limit = DigitsField(
-        min_value=1, max_value=LARGEST_PAGE, default=LARGEST_PAGE, help_text=f"Rows a page, 1 to {LARGEST_PAGE}."
-    )
-    offset = DigitsField(
-        min_value=0, max_value=LARGEST_OFFSET, default=0, help_text="Rows to leave out before the first."
-    )
-
-
-def answer_page(
-    request: HttpRequest,
-    rows: Q,
-    write_rows: Callable[[Q], list[dict[str, Any]]],
-    *,
-    limit: int,
-    offset: int,
-) -> HttpResponse:
-    """Answer one page of the rows as a plain array, with headers that lead to the others."""
-    page = write_rows(rows[offset : offset + limit])
-    is_last = len(page) < limit and (page or not offset)
-    total = offset + len(page) if is_last else rows.count()
-    links = []
-    if offset + limit < total:
-        links.append(_link(request, "next", limit, offset + limit))
-    if offset > 0:
-        links.append(_link(request, "prev", min(limit, offset), max(0, offset - limit)))
-    return answer(page, headers={"X-Total-Count": str(total)} | ({"Link": ", ".join(links)} if links else {}))
-
-
-def _link(request: HttpRequest, rel: str, limit: int, offset: int) -> str:
-    query = request.GET.copy()
-    query["limit"], query["offset"] = str(limit), str(offset)
-    return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="{rel}"'
-
-
-# --- Answers that are kept ----------------------------------------------------------------------
-
-_MOST_KEPT = 64  # answers of at most a thousand rows
-_kept: dict[str, tuple[str, HttpResponse]] = {}
-
-
-def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[], HttpResponse]) -> HttpResponse:
-    """Answer as ``answered`` does, or with what it answered for this address and version before.
-
-    The version is the ``ETag``: whoever sends it as ``If-None-Match`` is told 304 while it stays.
-    """
-    if version is None:
-        return answered()
-    address, etag = request.build_absolute_uri(), f'"{version}"'
-    kept_version, response = _kept.get(address, (None, None))
-    if response is None or kept_version != version:
-        response = answered()
-        response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[address] = version, response
-    copy = _copy(response)
-    return get_conditional_response(request, etag=etag, response=copy) or copy
-
-
-def _copy(response: HttpResponse) -> HttpResponse:
-    """Give an answer of its own to middleware that adds to it."""
-    copy = HttpResponse(response.content, status=response.status_code)
-    copy.headers = ResponseHeaders(response.headers)
-    return copy

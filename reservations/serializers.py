@@ -10,7 +10,7 @@ from rest_framework import serializers
 from catalog.models import MOST_SEATS, Movie, Show, ShowQuerySet
 from catalog.serializers import MovieSerializer, write_movies
 from core.fields import DateField, InstantField, InstantOrDayField, StrictIntegerField, TextField, TrueFalseField
-from core.rest import PageQuery
+from core.pages import PageQuery
 from reservations.availability import with_available_seats
 from reservations.models import Booking
 

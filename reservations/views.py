@@ -9,11 +9,11 @@ from catalog.programme import Protected
 from catalog.views import StaffWrites
 from core.errors import NotFound
 from core.openapi import describe
+from core.pages import answer_page
 from core.rest import (
     VerbView,
     View,
     answer,
-    answer_page,
     headers_of_replay,
     idempotency_key_of,
     read,

@@ -19,7 +19,6 @@ from reservations.models import Booking
 from tests.conftest import make_show
 from tests.interleaving import Racer
 
-
 QUERY = {"query": '{ movies(search: "fault") { totalCount } }'}  # and not what is kept from another test
 
 

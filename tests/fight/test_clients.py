@@ -211,6 +211,10 @@ def test_a_booking_that_was_denied_is_found() -> None:
 
 
 def test_a_forgotten_key_is_found() -> None:
-    _, _, faults = fought("forgets keys", keys=True)
+    faults: list[str] = []
+    for _ in range(5):  # whether a duplicate finds its seat free is up to chance
+        faults += fought("forgets keys", keys=True)[2]
+        if any("which every answer denied" in fault for fault in faults):
+            break
     assert any("which every answer denied" in fault for fault in faults)
     assert any("again: first" in fault for fault in faults)
