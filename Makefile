@@ -72,6 +72,6 @@ clean:  ## remove what was installed and built
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	@touch $@
 
-.venv/dev.stamp: requirements.txt requirements-dev.txt | .venv/python.stamp
+.venv/dev.stamp: requirements.txt requirements-otel.txt requirements-dev.txt | .venv/python.stamp
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

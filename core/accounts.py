@@ -17,6 +17,7 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from core.database import one_transaction, violates
 from core.errors import AccountGone, Invalid, NoActiveAccount, TokenNotValid
+from core.metrics import counted
 from core.models import User
 from core.throttling import spend_try, spend_try_on_account
 
@@ -31,6 +32,7 @@ class TokenPair:
     refresh: str
 
 
+@counted("signup")
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
     """Open an account without any rights.
 
@@ -48,6 +50,7 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     return user
 
 
+@counted("login")
 def log_in(*, username: str, password: str, address: str) -> TokenPair:
     """Exchange a name and a password for a pair of tokens.
 
@@ -65,6 +68,7 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
         raise NoActiveAccount from fault
 
 
+@counted("refresh")
 def refresh(*, token: str, address: str) -> TokenPair:
     """Exchange a refresh token for a new pair; the old one is spent.
 
@@ -78,6 +82,7 @@ def refresh(*, token: str, address: str) -> TokenPair:
         raise TokenNotValid from fault
 
 
+@counted("logout")
 @one_transaction
 def log_out(*, token: str) -> None:
     """Spend a refresh token.

@@ -10,6 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
+from core import metrics
 from core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
 
 P = ParamSpec("P")
@@ -69,6 +70,7 @@ def _answer_faults(attempt: Callable[[], R]) -> R:
             return attempt()
         except (DatabaseError, InterfaceError) as fault:
             if sqlstate(fault) in _WORTH_RETRYING and retries_left:
+                metrics.count_retry(sqlstate(fault))
                 time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
                 continue
             if sqlstate(fault) == "55P03":

@@ -33,6 +33,7 @@ from django.db import connections
 from django.http import HttpResponse
 from django.urls import set_script_prefix
 
+from core import metrics, tracing
 from core.body import PayloadTooLarge
 from core.database import lock_was_missed
 from core.errors import DomainError, Overloaded, RequestTimeout
@@ -66,6 +67,7 @@ class Lane:
         # A deque tells how long the first has waited; the queue lets the threads sleep.
         self._arrivals: deque[float] = deque()
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._figures = metrics.LaneFigures(name, threads)
         self._threads = [Thread(target=self._run, name=f"{name}-{n}", daemon=True) for n in range(threads)]
         for thread in self._threads:
             thread.start()
@@ -83,6 +85,7 @@ class Lane:
 
         def do() -> None:
             arrived = self._arrivals.popleft()
+            began = self._figures.begins()
             try:
                 if time.monotonic() - arrived > 2 * LONGEST_WAIT:
                     raise Overloaded
@@ -91,8 +94,11 @@ class Lane:
                 loop.call_soon_threadsafe(_settle, future.set_exception, fault)
             else:
                 loop.call_soon_threadsafe(_settle, future.set_result, result)
+            finally:
+                self._figures.ends(began)
 
         self._arrivals.append(now)
+        self._figures.arrives()
         self._queue.put(do)
         return future
 
@@ -119,6 +125,8 @@ class Gate(BaseHandler):
 
     def __init__(self, threads: int) -> None:
         self.load_middleware()
+        metrics.start()
+        tracing.start()
         self._lanes = {"answers": Lane("answers", threads), "hashes": Lane("hashes", 1), "health": Lane("health", 1)}
         self._is_parting = False
 
@@ -126,12 +134,20 @@ class Gate(BaseHandler):
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
+            began = time.perf_counter()
+            tracing.begin(scope)
             try:
                 response = await self._answer(scope, await _body(scope, receive))
             except DomainError as refusal:
+                metrics.count_gate_refusal(refusal.code)
                 response = _refused(refusal, scope["path"])
             except ClientGone:
+                tracing.end(scope, None)
                 return
+            tracing.end(scope, response)
+            metrics.count_request(
+                scope["method"], scope.get("core.match"), response.status_code, time.perf_counter() - began
+            )
             if self._is_parting:
                 response.headers["Connection"] = "close"
             await _send(response, send)
@@ -146,6 +162,7 @@ class Gate(BaseHandler):
         await receive()
         for lane in self._lanes.values():
             lane.close()
+        tracing.stop()
         await send({"type": "lifespan.shutdown.complete"})
 
     def _part(self) -> None:
@@ -175,10 +192,15 @@ class Gate(BaseHandler):
         if "CONTENT_LENGTH" in request.META:
             request.META["CONTENT_LENGTH"] = str(len(body))
         request.META["core.may_come_again"] = may_come_again
-        response = self.get_response(request)
+        metrics.begin_try()
+        with tracing.within(scope):
+            response = self.get_response(request)
         whole = _whole(response)
         response.close()
-        return None if may_come_again and lock_was_missed.get() else whole
+        scope["core.match"] = request.resolver_match
+        comes_again = may_come_again and lock_was_missed.get()
+        metrics.end_try(request.resolver_match, missed_a_lock=lock_was_missed.get(), comes_again=comes_again)
+        return None if comes_again else whole
 
 
 def _refused(refusal: DomainError, path: str) -> HttpResponse:

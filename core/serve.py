@@ -9,6 +9,7 @@ import logging
 import os
 import select
 import signal
+import tempfile
 import time
 from typing import Any
 
@@ -46,6 +47,13 @@ class CarefulServer(Server):  # type: ignore[misc, valid-type]
             if old.is_alive():
                 _part_from(old)
 
+    def _stop_workers(self) -> None:
+        for worker in self.wrks:
+            worker.terminate()
+        for worker in self.wrks:
+            _end(worker)
+        self.wrks.clear()
+
     def _forget_who_is_ready(self) -> None:
         while select.select([self._ready], [], [], 0)[0]:
             os.read(self._ready, 1024)
@@ -54,9 +62,15 @@ class CarefulServer(Server):  # type: ignore[misc, valid-type]
 def _part_from(worker: Any) -> None:
     os.kill(worker.inner.pid, signal.SIGUSR1)
     time.sleep(SECONDS_TO_PART)
-    worker.interrupt_by_parent = True
-    worker.terminate()
-    worker.join(SECONDS_TO_END)
+    _end(worker)
+
+
+def _end(worker: Any) -> None:
+    """Let a worker answer what it has begun; one that does not end is killed."""
+    until = time.monotonic() + SECONDS_TO_END
+    while worker.is_alive() and time.monotonic() < until:
+        worker.terminate()  # again and again: while it starts, a worker hears nothing
+        worker.join(0.5)
     if worker.is_alive():
         worker.kill()
         worker.join()
@@ -70,18 +84,19 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="threads a worker; each has a database connection")
     told = parser.parse_args()
     os.environ["THREADS"] = str(told.threads)  # for core.settings, in the workers
-    CarefulServer(
-        "core.asgi:application",
-        address=told.host,
-        port=told.port,
-        interface=Interfaces.ASGI,
-        workers=told.workers,
-        websockets=False,
-        http1_settings=HTTP1Settings(header_read_timeout=5000),  # milliseconds
-        respawn_failed_workers=True,
-        workers_kill_timeout=SECONDS_TO_END,
-        log_level=LogLevels.warning,
-    ).serve()
+    with tempfile.TemporaryDirectory(prefix="figures-") as folder:
+        os.environ.setdefault("METRICS_FOLDER", folder)  # where the workers put their figures together
+        CarefulServer(
+            "core.asgi:application",
+            address=told.host,
+            port=told.port,
+            interface=Interfaces.ASGI,
+            workers=told.workers,
+            websockets=False,
+            http1_settings=HTTP1Settings(header_read_timeout=5000),  # milliseconds
+            respawn_failed_workers=True,
+            log_level=LogLevels.warning,
+        ).serve()
 
 
 if __name__ == "__main__":

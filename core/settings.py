@@ -210,6 +210,15 @@ THROTTLES = {
     "account": _rate("THROTTLE_ACCOUNT", "10/min"),
 }
 
+# --- Observing it -----------------------------------------------------------------------------
+
+METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")  # what Prometheus shows at /metrics; without it nothing is counted
+METRICS_FOLDER = os.environ.get("METRICS_FOLDER", "")  # where the processes of core.serve put their figures together
+if METRICS_TOKEN and len(METRICS_TOKEN) < 32 and not DEBUG:
+    raise ImproperlyConfigured("METRICS_TOKEN is shorter than 32 characters.")
+
+OTEL_EXPORTER_OTLP_ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")  # where traces are sent
+
 # --- REST -------------------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest honest one is an admin form
@@ -304,6 +313,8 @@ CSRF_COOKIE_HTTPONLY = True
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
     SECURE_REDIRECT_EXEMPT = [r"^livez/?$", r"^readyz/?$"]  # probes come over plain HTTP
+    if METRICS_TOKEN:
+        SECURE_REDIRECT_EXEMPT += [r"^metrics/?$"]  # so does Prometheus
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True

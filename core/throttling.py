@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
 
+from core import metrics
 from core.errors import Throttled
 from core.models import Tries
 
@@ -47,6 +48,7 @@ def _spend(budget: str, key: str) -> None:
         cursor.execute(_COUNT_A_TRY, {"key": key, "now": now, "seconds": float(seconds)})
         count, until = cursor.fetchone()
     if count > allowed:
+        metrics.count_throttled(budget)
         raise Throttled(retry_after=max(1, math.ceil(until - now)))
 
 

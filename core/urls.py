@@ -7,11 +7,13 @@ again under ``/api/``, where clients of the older services look for it.
 from collections.abc import Iterator
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
 
 import catalog.views
+import core.metrics
 import core.views
 import graphql_api.views
 import reservations.views
@@ -33,12 +35,15 @@ register_converter(Id, "id")
 
 
 def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iterator[URLPattern]:
-    """Give each address and its twin. A redirect from one to the other would turn a POST into a GET."""
+    """Give each address and its twin. A redirect from one to the other would turn a POST into a GET.
+
+    All have the address's name, the others with something after an ``@``: core.metrics counts them as one.
+    """
     for pattern in patterns:
         route = str(pattern.pattern)
         twin = route.removesuffix("/") if route.endswith("/") else route + "/"
-        yield path(prefix + route, pattern.callback, name=pattern.name if not prefix else None)
-        yield path(prefix + twin, pattern.callback)
+        yield path(prefix + route, pattern.callback, name=f"{pattern.name}@{prefix}" if prefix else pattern.name)
+        yield path(prefix + twin, pattern.callback, name=f"{pattern.name}@{prefix}twin")
 
 
 ICON = static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")
@@ -64,16 +69,17 @@ CANONICAL = [
 ]
 
 OLDER = [
-    path("login/refresh/", core.views.RefreshView.as_view()),
-    path("api/login/refresh/", core.views.RefreshView.as_view()),
-    path("api/token/", core.views.LoginView.as_view()),
+    path("login/refresh/", core.views.RefreshView.as_view(), name="refresh@older"),
+    path("api/login/refresh/", core.views.RefreshView.as_view(), name="refresh@older-api"),
+    path("api/token/", core.views.LoginView.as_view(), name="login@older"),
 ]
 
 urlpatterns = [
+    *with_and_without_slash([path("graphql/", graphql_api.views.graphql, name="graphql")]),
     *with_and_without_slash(CANONICAL),
     *with_and_without_slash(CANONICAL, prefix="api/"),
     *with_and_without_slash(OLDER),
-    *with_and_without_slash([path("graphql/", graphql_api.views.graphql, name="graphql")]),
+    *with_and_without_slash([path("metrics", core.metrics.metrics, name="metrics")] if settings.METRICS_TOKEN else []),
     path(
         "favicon.ico",
         core.views.LeadsTo.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),

@@ -23,6 +23,7 @@ from catalog.models import MOST_SEATS, Movie, Show
 from core.database import one_statement
 from core.errors import AccountGone, DomainError, Kind, NotFound
 from core.idempotency import Operation, once
+from core.metrics import counted
 from core.models import Account
 from reservations import statements
 from reservations.models import Booking
@@ -81,6 +82,7 @@ class AlreadyCancelled(DomainError):
     message = "The booking is already cancelled."
 
 
+@counted("book")
 def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
     """Book a seat of a show for a user; with a key, once, however often it is asked for.
 
@@ -107,6 +109,7 @@ def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key:
         raise AccountGone from fault
 
 
+@counted("cancel")
 def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | None = None) -> Booking:
     """Cancel a user's own booking; its seat is free from the commit on.
 

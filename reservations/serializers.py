@@ -69,17 +69,19 @@ class BookingSerializer(serializers.ModelSerializer[Booking]):
         fields: ClassVar[list[str]] = ["id", "show", "seat_number", "status", "created_at", "cancelled_at"]
 
 
-def write_shows(shows: ShowQuerySet) -> list[dict[str, Any]]:
-    """Give shows in the shape of ``ShowSerializer``: two statements, however many there are."""
+def write_shows(shows: ShowQuerySet, movies: dict[int, dict[str, Any]] | None = None) -> list[dict[str, Any]]:
+    """Give shows in the shape of ``ShowSerializer``: two statements, however many there are, or one if their movies
+    are at hand."""
     rows = list(with_available_seats(shows).values("movie_id", *_columns(ShowSerializer)))
-    movies = _by_id(write_movies(Movie.objects.filter(pk__in={row["movie_id"] for row in rows})))
+    if movies is None:
+        movies = by_id(write_movies(Movie.objects.filter(pk__in={row["movie_id"] for row in rows})))
     return [_in_order(ShowSerializer, row, movie=movies[row["movie_id"]]) for row in rows]
 
 
 def write_bookings(bookings: QuerySet[Booking]) -> list[dict[str, Any]]:
     """Give bookings in the shape of ``BookingSerializer``: three statements, however many there are."""
     rows = list(bookings.values("show_id", *_columns(BookingSerializer)))
-    shows = _by_id(write_shows(Show.objects.filter(pk__in={row["show_id"] for row in rows}).order_by()))
+    shows = by_id(write_shows(Show.objects.filter(pk__in={row["show_id"] for row in rows}).order_by()))
     return [_in_order(BookingSerializer, row, show=shows[row["show_id"]]) for row in rows]
 
 
@@ -94,7 +96,8 @@ def _in_order(
     return {field: row[field] for field in serializer.Meta.fields}
 
 
-def _by_id(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+def by_id(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
+    """Find rows by their number."""
     return {row["id"]: row for row in rows}
 
 

@@ -1,11 +1,13 @@
 """Shows and bookings over REST."""
 
+from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
 from catalog.models import Movie, Show
 from catalog.programme import Protected
+from catalog.serializers import write_movies
 from catalog.views import StaffWrites
 from core.errors import NotFound
 from core.openapi import describe
@@ -40,6 +42,7 @@ from reservations.serializers import (
     BookSeatSerializer,
     ShowQuery,
     ShowSerializer,
+    by_id,
     write_bookings,
     write_shows,
 )
@@ -69,13 +72,15 @@ class MovieShowsView(View):
     def get(self, request: HttpRequest, movie_id: int) -> HttpResponse:
         """A plain array, earliest first."""
         query = read_query(ShowQuery, request)
-        if not Movie.objects.filter(pk=movie_id).exists():
+        movie = by_id(write_movies(Movie.objects.filter(pk=movie_id)))
+        if not movie:
             raise NotFound
         shows = Show.objects.filter(movie=movie_id).starting(since=query.get("from"), until=query.get("to"))
         if "date" in query:
             shows = shows.on(query["date"])
         shows = available(shows, query.get("available")).order_by(query["ordering"], "id")
-        return answer_page(request, shows, write_shows, limit=query["limit"], offset=query["offset"])
+        write_page = partial(write_shows, movies=movie)
+        return answer_page(request, shows, write_page, limit=query["limit"], offset=query["offset"])
 
     @describe(
         "addShow",
