@@ -14,6 +14,8 @@ wait for anything but the database at work. Here, in the event loop, where waiti
 import asyncio
 import os
 import signal
+import socket
+import stat
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -166,8 +168,14 @@ class Gate(BaseHandler):
         await send({"type": "lifespan.shutdown.complete"})
 
     def _part(self) -> None:
-        """Let clients that keep their connection open come again, to another worker."""
+        """Take no new connection, and let clients that keep theirs open come again, to another worker."""
         self._is_parting = True
+        listening = _listening()
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            deaf.setblocking(False)
+            for number in listening:
+                # The server goes on to listen, to nobody; whoever comes waits for the successor, on the same socket.
+                os.dup2(deaf.fileno(), number)
 
     async def _answer(self, scope: Scope, body: bytes) -> HttpResponse:
         lane = self._lanes[_lane_of(scope["path"].strip("/").removeprefix("api/"), body)]
@@ -201,6 +209,18 @@ class Gate(BaseHandler):
         comes_again = may_come_again and lock_was_missed.get()
         metrics.end_try(request.resolver_match, missed_a_lock=lock_was_missed.get(), comes_again=comes_again)
         return None if comes_again else whole
+
+
+def _listening() -> list[int]:
+    """Find the sockets on which this process takes connections; the server does not tell."""
+    found = []
+    for number in map(int, os.listdir("/dev/fd")):
+        with suppress(OSError):
+            if stat.S_ISSOCK(os.fstat(number).st_mode):
+                with socket.socket(fileno=os.dup(number)) as candidate:
+                    if candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+                        found.append(number)
+    return found
 
 
 def _refused(refusal: DomainError, path: str) -> HttpResponse:

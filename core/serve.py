@@ -9,6 +9,7 @@ import logging
 import os
 import select
 import signal
+import socket
 import tempfile
 import time
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
+from granian.net import SocketHolder
 from granian.server import Server
 
 SECONDS_TO_START = 30
@@ -26,13 +28,35 @@ log = logging.getLogger("granian")
 
 
 class CarefulServer(Server):  # type: ignore[misc, valid-type]
-    """Ends a worker only when its successor serves, and its clients know."""
+    """Ends a worker only when its successor serves, and its clients know.
+
+    A worker and its successor listen on one socket, which is ours: whoever the kernel has let in when the one ends, but
+    not yet the worker, is let in by the other. Workers beside each other have sockets of their own, among which the
+    kernel spreads the connections.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         # A worker writes to it when it serves: see core.gate.
         self._ready, told = os.pipe()
         os.environ["READY_FD"] = str(told)
+
+    def _init_shared_socket(self) -> None:
+        address = (self.bind_addr, self.bind_port)
+        family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
+        self._sockets = [
+            socket.create_server(address, family=family, backlog=self.backlog, reuse_port=True)
+            for _ in range(self.workers)
+        ]
+        self._sso = None
+
+    def _drop_shared_socket(self) -> None:
+        for listening in self._sockets:
+            listening.close()
+
+    def _spawn_worker(self, idx: int, **what: Any) -> Any:
+        self._ssp, self._shd = None, SocketHolder(self._sockets[idx].fileno(), False, self.backlog)  # type: ignore[call-arg]
+        return super()._spawn_worker(idx=idx, **what)
 
     def _respawn_workers(self, workers: list[int], spawn_target: Any, target_loader: Any, delay: float = 0) -> None:
         for index in workers:

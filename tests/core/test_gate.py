@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -247,5 +248,9 @@ class TestLocks:
 
 def test_parts_from_its_clients_when_it_is_replaced(gate: Gate) -> None:
     assert "connection" not in ask(gate, "/livez").headers
-    gate._part()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = listening.getsockname()
+        gate._part()
+        with pytest.raises(ConnectionRefusedError):  # nobody else has this socket; a successor would
+            socket.create_connection(address)
     assert ask(gate, "/livez").headers["connection"] == "close"
