@@ -75,7 +75,6 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
         "first outcome again, refusals included, and nothing is done twice. It is yours alone, and the same key at "
         "both doors."
     ),
-    examples=[OpenApiExample("key", value="5f0e6d1c-7c0e-4d9a-9a3c-0d5f6b2f7a11")],
 )
 _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the answer that you have."
@@ -238,7 +237,7 @@ def _by_status(refusals: Iterable[Exception]) -> dict[int, list[tuple[dict[str, 
 def _response(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
     return {
         "description": "\n".join(f"- `{body['code']}`: {words}" for body, words, _ in group),
-        "headers": _headers("X-Request-ID", *(header for _, _, headers in group for header in headers)),
+        "headers": {**_headers("X-Request-ID"), **_headers_of(group)},
         "content": {
             "application/json": {
                 "schema": {"$ref": "#/components/schemas/Error"},
@@ -246,6 +245,14 @@ def _response(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[s
             }
         },
     }
+
+
+def _headers_of(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
+    """Give the headers of refusals that share a status; one that not all of them have is not required."""
+    told = [set(headers) for _, _, headers in group]
+    always = set.intersection(*told)
+    sometimes = {name: {**HEADERS[name], "required": False} for name in sorted(set.union(*told) - always)}
+    return {**_headers(*sorted(always)), **sometimes}
 
 
 def _headers(*names: str) -> dict[str, Any]:
