@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar, Generic, TypeVar
 
-from django.db import OperationalError, connection
+from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from core.database import lock_was_missed, one_transaction, sqlstate
@@ -89,6 +89,8 @@ def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: 
             outcome = _once(operation, deed, user, key, fingerprint)
         except (Busy, DatabaseUnavailable):
             raise lost from None
+    except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
+        raise AccountGone from fault
     told: Any = outcome.refusal or outcome.result
     told.replayed = outcome.is_replayed
     if outcome.refusal:
