@@ -73,8 +73,6 @@ def _answer_faults(attempt: Callable[[], R]) -> R:
                 metrics.count_retry(sqlstate(fault))
                 time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
                 continue
-            if sqlstate(fault) == "55P03":
-                lock_was_missed.set(True)
             if refusal := refusal_of(fault):
                 raise refusal from fault
             raise
@@ -119,6 +117,8 @@ def refusal_of(fault: Exception) -> DomainError | None:
     state = sqlstate(fault)
     if state is None:
         return _refusal_without_a_state(fault)
+    if state == "55P03":
+        lock_was_missed.set(True)
     if state in _BUSY:
         return Busy()
     if state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES:

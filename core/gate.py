@@ -4,7 +4,7 @@ Django answers in threads, each with a database connection of its own; two a pro
 wait for anything but the database at work. Here, in the event loop, where waiting costs nothing, a request waits
 
 - until it has come in whole, so that clients who send byte by byte hold nobody up;
-- for its turn, in one of three lanes: hashing a password takes as long as many bookings, and whoever asks how the
+- for its turn, in one of four lanes: hashing a password takes as long as many bookings, and whoever asks how the
   process is wants to know just when it is busy; these have lanes of their own. A lane that is so far behind that its
   clients would rather hear so refuses what comes then, before anything is done for it;
 - for a lock that was not had at once. The thread goes on to others, and the request is answered anew a little later:
@@ -12,6 +12,7 @@ wait for anything but the database at work. Here, in the event loop, where waiti
 """
 
 import asyncio
+import logging
 import os
 import signal
 import socket
@@ -38,7 +39,7 @@ from django.urls import set_script_prefix
 from core import metrics, tracing
 from core.body import PayloadTooLarge
 from core.database import lock_was_missed
-from core.errors import DomainError, Overloaded, RequestTimeout
+from core.errors import DomainError, Invalid, Overloaded, RequestTimeout
 from core.middleware import request_name
 from core.rest import answer_exception
 
@@ -48,14 +49,16 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 R = TypeVar("R")
 
+log = logging.getLogger("request")
+
 LONGEST_WAIT = 0.5  # seconds in a lane
 MOST_WAITING = 500  # requests a lane
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
 
-_HEALTH = {"livez", "readyz", "metrics"}
+_HEALTH = {"livez": "health", "metrics": "health", "readyz": "readiness"}  # which asks the database
 _HASHES = {"login", "signup", "token", "admin/login"}
-_HASHING_MUTATIONS = (b"login", b"signup")
+_HASHING_MUTATIONS = (b"login", b"signup", b"\\u")  # or in other letters
 
 
 class ClientGone(Exception):
@@ -129,7 +132,8 @@ class Gate(BaseHandler):
         self.load_middleware()
         metrics.start()
         tracing.start()
-        self._lanes = {"answers": Lane("answers", threads), "hashes": Lane("hashes", 1), "health": Lane("health", 1)}
+        self._lanes = {"answers": Lane("answers", threads)}
+        self._lanes |= {name: Lane(name, 1) for name in ("hashes", "health", "readiness")}
         self._is_parting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,7 +146,7 @@ class Gate(BaseHandler):
                 response = await self._answer(scope, await _body(scope, receive))
             except DomainError as refusal:
                 metrics.count_gate_refusal(refusal.code)
-                response = _refused(refusal, scope["path"])
+                response = _refused(refusal, scope)
             except ClientGone:
                 tracing.end(scope, None)
                 return
@@ -196,7 +200,7 @@ class Gate(BaseHandler):
         try:
             request = ASGIRequest(scope, BytesIO(body))
         except UnicodeDecodeError:
-            return HttpResponse(status=400)
+            return answer_exception(Invalid(errors={}))
         if "CONTENT_LENGTH" in request.META:
             request.META["CONTENT_LENGTH"] = str(len(body))
         request.META["core.may_come_again"] = may_come_again
@@ -223,20 +227,27 @@ def _listening() -> list[int]:
     return found
 
 
-def _refused(refusal: DomainError, path: str) -> HttpResponse:
-    """Refuse in the words of the door that was asked."""
+def _refused(refusal: DomainError, scope: Scope) -> HttpResponse:
+    """Refuse in the words of the door that was asked, as the middleware would have it."""
     response = answer_exception(refusal)
-    if "graphql" in path:
+    if "graphql" in scope["path"]:
         error = {"message": str(refusal), "extensions": {"code": refusal.code, **refusal.facts}}
         response.content = orjson.dumps({"data": None, "errors": [error]})
-    response["X-Request-ID"] = request_name("")
+    response["X-Request-ID"] = name = request_name("")
+    response["X-Content-Type-Options"] = "nosniff"
+    origin = next((value.decode("latin1") for header, value in scope["headers"] if header == b"origin"), None)
+    if origin in settings.CORS_ALLOWED_ORIGINS:
+        response["Access-Control-Allow-Origin"], response["Vary"] = origin, "origin"
+        response["Access-Control-Expose-Headers"] = ", ".join(settings.CORS_EXPOSE_HEADERS)
+    facts = {"request_id": name, "method": scope["method"], "path": scope["path"], "status": response.status_code}
+    log.info("%s %s", scope["method"], scope["path"], extra={"facts": facts})
     return response
 
 
 def _lane_of(path: str, body: bytes) -> str:
     """Choose a lane; a wrong guess costs a wait in the wrong one, and nothing else."""
     if path in _HEALTH:
-        return "health"
+        return _HEALTH[path]
     if path in _HASHES or (path == "graphql" and any(name in body for name in _HASHING_MUTATIONS)):
         return "hashes"
     return "answers"

@@ -87,8 +87,8 @@ def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: 
         # The row tells what became of it; and if it is still on its way, the second waits for it.
         try:
             outcome = _once(operation, deed, user, key, fingerprint)
-        except (Busy, DatabaseUnavailable):
-            raise lost from None
+        except (Busy, DatabaseUnavailable, AccountGone, IdempotencyInProgress, IntegrityError):
+            raise lost from None  # the first may have been done, whatever the second says
     except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
         raise AccountGone from fault
     told: Any = outcome.refusal or outcome.result

@@ -77,7 +77,7 @@ class OnlyInTheAdmin(MiddlewareMixin):
     """Is passed by at all addresses but the admin's: the API knows neither sessions nor cookies."""
 
     def __call__(self, request: HttpRequest) -> Any:
-        return super().__call__(request) if request.path.startswith("/admin") else self.get_response(request)
+        return super().__call__(request) if request.path_info.startswith("/admin") else self.get_response(request)
 
 
 class Sessions(OnlyInTheAdmin, SessionMiddleware):
@@ -109,7 +109,7 @@ class FaultsAsJson:
         return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
-        if not request.path.startswith("/admin"):
+        if not request.path_info.startswith("/admin"):
             return answer_exception(fault)
         if isinstance(fault, DatabaseError | InterfaceError) and (refusal := refusal_of(fault)):
             return HttpResponse(

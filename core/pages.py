@@ -57,7 +57,9 @@ def _link(request: HttpRequest, rel: str, limit: int, offset: int) -> str:
 
 # --- Answers that are kept ----------------------------------------------------------------------
 
-_MOST_KEPT = 64  # answers of at most a thousand rows
+_MOST_KEPT = 64
+_LARGEST_KEPT = 256 * 1024  # bytes; a thousand movies have some 70 kB
+_OTHER_CONDITIONS = {"HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"}
 _kept: dict[str, tuple[str, HttpResponse]] = {}
 
 
@@ -73,9 +75,12 @@ def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[]
     if response is None or kept_version != version:
         response = answered()
         response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[address] = version, response
+        if len(response.content) <= _LARGEST_KEPT:
+            if len(_kept) >= _MOST_KEPT:
+                _kept.clear()
+            _kept[address] = version, response
     told = HttpResponse(response.content, status=response.status_code)
     told.headers = ResponseHeaders(response.headers)  # of its own, for middleware to add to
+    if _OTHER_CONDITIONS & request.META.keys():
+        return told  # which are for those who write
     return get_conditional_response(request, etag=etag, response=told) or told

@@ -19,7 +19,7 @@ def answer_kept(
     version = movies_version()
     if version is None:
         return answered()
-    asked = query, operation_name, json.dumps(variables, sort_keys=True)
+    asked = query, operation_name, json.dumps(variables, sort_keys=True, default=repr)
     kept_version, kept = _kept.get(asked, (None, None))
     if kept is not None and kept_version == version:
         return kept

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from catalog.models import Show, ShowQuerySet
 from core.admin import NoDeadEnds
+from core.database import lock_was_missed
 from core.errors import DomainError
 from reservations.availability import with_available_seats
 from reservations.booking import cancel_booking
@@ -92,3 +93,4 @@ class BookingAdmin(NoDeadEnds):
                 self.message_user(request, f"{booking}: {refusal}", messages.ERROR)
             else:
                 self.message_user(request, f"{booking}: cancelled.", messages.SUCCESS)
+        lock_was_missed.set(False)  # some are done, so that the whole can't be tried again

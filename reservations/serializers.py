@@ -75,6 +75,8 @@ def write_shows(shows: ShowQuerySet, movies: dict[int, dict[str, Any]] | None = 
     rows = list(with_available_seats(shows).values("movie_id", *_columns(ShowSerializer)))
     if movies is None:
         movies = by_id(write_movies(Movie.objects.filter(pk__in={row["movie_id"] for row in rows})))
+    # A movie that was deleted between the two statements has taken its shows with it.
+    rows = [row for row in rows if row["movie_id"] in movies]
     return [_in_order(ShowSerializer, row, movie=movies[row["movie_id"]]) for row in rows]
 
 

@@ -206,3 +206,17 @@ class TestKeptAnswers:
         first = self.tag(rest)
         Movie.objects.create(title="New", duration_minutes=1)
         assert self.tag(rest).content == first.content
+
+    @pytest.mark.parametrize(
+        "condition", [{"If-Match": '"x"'}, {"If-Unmodified-Since": "Tue, 01 Dec 2099 00:00:00 GMT"}], ids=str
+    )
+    def test_are_told_to_whoever_has_other_conditions(
+        self, rest: Any, films: list[Movie], condition: dict[str, str]
+    ) -> None:
+        assert self.tag(rest, **condition).status_code == 200
+
+    def test_are_not_kept_where_they_are_large(self, rest: Any, films: list[Movie], monkeypatch: Any) -> None:
+        monkeypatch.setattr("core.pages._LARGEST_KEPT", 10)
+        monkeypatch.setattr("core.pages._kept", kept := {})
+        assert self.tag(rest)["ETag"]
+        assert not kept

@@ -279,3 +279,7 @@ class TestLogs:
         line = OneLine().format(fault)
         assert "\n" not in line
         assert "ValueError: secret words" in json.loads(line)["traceback"]
+
+
+def test_the_admin_answers_under_a_prefix_too(client: Client, db: None) -> None:
+    assert client.get("/admin/login/", SCRIPT_NAME="/tickets").status_code == 200

@@ -178,11 +178,12 @@ class TestLanes:
         ("path", "body", "lane"),
         [
             ("livez", b"", "health"),
-            ("readyz", b"", "health"),
+            ("readyz", b"", "readiness"),
             ("login", b"", "hashes"),
             ("signup", b"", "hashes"),
             ("token", b"", "hashes"),
             ("graphql", b"mutation { login }", "hashes"),
+            ("graphql", rb"mutation { l\u006fgin }", "hashes"),
             ("graphql", b"mutation { bookSeat }", "answers"),
             ("shows/1/book", b"login", "answers"),
             ("movies", b"", "answers"),
@@ -193,7 +194,8 @@ class TestLanes:
 
     def test_leave_health_to_be_told_when_all_else_waits(self, gate: Gate) -> None:
         holding = threading.Event()
-        gate._lanes["answers"]._queue.put(lambda: holding.wait(5))  # type: ignore[func-returns-value,arg-type,return-value]
+        for name in ("answers", "readiness", "hashes"):
+            gate._lanes[name]._queue.put(lambda: holding.wait(5))  # type: ignore[func-returns-value,arg-type,return-value]
         try:
             assert ask(gate, "/livez", wait=2).status == 200
         finally:
@@ -254,3 +256,16 @@ def test_parts_from_its_clients_when_it_is_replaced(gate: Gate) -> None:
         with pytest.raises(ConnectionRefusedError):  # nobody else has this socket; a successor would
             socket.create_connection(address)
     assert ask(gate, "/livez").headers["connection"] == "close"
+
+
+def test_lets_another_origin_read_its_refusals(gate: Gate, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> Any:
+        raise Overloaded
+
+    monkeypatch.setattr(Lane, "take", refuse)
+    settings.CORS_ALLOWED_ORIGINS = ["https://shop.example"]
+    allowed = ask(gate, "/movies/", headers=[(b"origin", b"https://shop.example")])
+    other = ask(gate, "/movies/", headers=[(b"origin", b"https://elsewhere.example")])
+    assert allowed.headers["access-control-allow-origin"] == "https://shop.example"
+    assert "Retry-After" in allowed.headers["access-control-expose-headers"]
+    assert "access-control-allow-origin" not in other.headers

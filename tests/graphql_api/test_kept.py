@@ -87,3 +87,9 @@ def test_no_more_is_kept_than_there_is_room_for(graph: Any, movie: Movie, monkey
     for first in range(1, 9):
         graph.query(FILMS, first=first)
     assert 1 <= len(kept._kept) <= 3
+
+
+def test_variables_may_be_fractions(graph: Any, db: None) -> None:
+    """They come as Decimal, which plain JSON can't be made of."""
+    response = graph.send({"query": "{ movies(first: 1) { nodes { title } } }", "variables": {"x": 1.5}})
+    assert response.status_code == 200

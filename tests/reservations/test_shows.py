@@ -206,3 +206,10 @@ class TestBookings:
         token = token_of(alice)
         with django_assert_num_queries(4):  # the user, the count, the bookings, their shows
             assert len(rest.send("GET", "/my-bookings/", who=token).json()) == 10
+
+
+def test_a_show_whose_film_is_deleted_while_it_is_read_is_gone(
+    rest: Any, show: Show, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("reservations.serializers.write_movies", lambda movies: [])
+    assert rest.send("GET", f"/shows/{show.pk}/").status_code == 404
