@@ -52,7 +52,7 @@ R = TypeVar("R")
 log = logging.getLogger("request")
 
 LONGEST_WAIT = 0.5  # seconds in a lane
-MOST_WAITING = 500  # requests a lane
+MOST_WAITING = 250  # requests a lane; about what two threads answer in LONGEST_WAIT
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
 
