@@ -18,7 +18,7 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 from core.database import one_transaction, violates
 from core.errors import AccountGone, Invalid, NoActiveAccount, TokenNotValid
 from core.metrics import counted
-from core.models import User
+from core.models import Account, User
 from core.throttling import spend_try, spend_try_on_account
 
 LONGEST_PASSWORD = 1000
@@ -119,13 +119,13 @@ def _read(token: str) -> tuple[Bearer, float]:
     return _bearer(decoded), float(decoded["exp"])
 
 
-def user_of(bearer: Bearer) -> User:
-    """Find the account that a token speaks for, if it still does.
+def user_of(account: Account) -> User:
+    """Find the account that a token, or a memory of a user, speaks for, if it still does.
 
     :raises AccountGone: it is gone, was deactivated or has a new password.
     """
-    user = User.objects.filter(pk=bearer.pk, is_active=True).first()
-    if user is None or user.fingerprint != bearer.fingerprint:
+    user = User.objects.filter(pk=account.pk, is_active=True).first()
+    if user is None or user.fingerprint != account.fingerprint:
         raise AccountGone
     return user
 

@@ -14,9 +14,10 @@ from typing import Any, ClassVar, Generic, TypeVar
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
+from core.accounts import user_of
 from core.database import lock_was_missed, one_transaction, sqlstate
 from core.errors import AccountGone, Busy, DatabaseUnavailable, DomainError, Kind, OutcomeUnknown
-from core.models import Account, IdempotencyKey, User
+from core.models import Account, IdempotencyKey
 
 R = TypeVar("R")
 
@@ -100,8 +101,7 @@ def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: 
 
 @one_transaction
 def _once(operation: Operation[R], deed: Callable[[], R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
-    if not _stands(user):
-        raise AccountGone
+    user_of(user)  # which refuses an account that is gone
     if not _claim(user, key, fingerprint):
         return _kept(operation, user, key, fingerprint)
     outcome: _Outcome[R]
@@ -113,11 +113,6 @@ def _once(operation: Operation[R], deed: Callable[[], R], user: Account, key: st
         kept = {"refusal": refusal.code, "facts": refusal.facts}
     IdempotencyKey.objects.filter(user=user.pk, key=key).update(outcome=kept)
     return outcome
-
-
-def _stands(user: Account) -> bool:
-    found = User.objects.filter(pk=user.pk, is_active=True).only("password").first()
-    return found is not None and found.fingerprint == user.fingerprint
 
 
 def _claim(user: Account, key: str, fingerprint: str) -> bool:

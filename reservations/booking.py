@@ -100,10 +100,10 @@ def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key:
     def deed() -> Booking:
         return _book(user, show_id, seat_number)
 
-    try:
-        if idempotency_key is None:
-            return one_statement(deed)()
+    if idempotency_key is not None:
         return once(BOOKING, deed, user=user, key=idempotency_key, given=(show_id, seat_number))
+    try:
+        return one_statement(deed)()
     except IntegrityError as fault:
         # The show is locked and the seat's conflict is handled, so it is the user's row that is gone.
         raise AccountGone from fault
@@ -125,9 +125,9 @@ def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | Non
     def deed() -> Booking:
         return _cancel(user, booking_id)
 
-    if idempotency_key is None:
-        return one_statement(deed)()
-    return once(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
+    if idempotency_key is not None:
+        return once(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
+    return one_statement(deed)()
 
 
 _LOOKS = 3  # at the state of a seat, which others may change while a statement runs
