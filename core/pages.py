@@ -10,6 +10,7 @@ from django.utils.cache import get_conditional_response
 from rest_framework import serializers
 
 from core.fields import DigitsField
+from core.kept import Kept
 from core.rest import answer
 
 LARGEST_PAGE = 1000
@@ -60,7 +61,7 @@ def _link(request: HttpRequest, rel: str, limit: int, offset: int) -> str:
 _MOST_KEPT = 64
 _LARGEST_KEPT = 256 * 1024  # bytes; a thousand movies have some 70 kB
 _OTHER_CONDITIONS = {"HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"}
-_kept: dict[str, tuple[str, HttpResponse]] = {}
+_kept: Kept[HttpResponse] = Kept(_MOST_KEPT)
 
 
 def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[], HttpResponse]) -> HttpResponse:
@@ -71,14 +72,13 @@ def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[]
     if version is None:
         return answered()
     address, etag = request.build_absolute_uri(), f'"{version}"'
-    kept_version, response = _kept.get(address, (None, None))
-    if response is None or kept_version != version:
+
+    def named() -> HttpResponse:
         response = answered()
         response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
-        if len(response.content) <= _LARGEST_KEPT:
-            if len(_kept) >= _MOST_KEPT:
-                _kept.clear()
-            _kept[address] = version, response
+        return response
+
+    response = _kept.answer(address, version, named, worth=lambda told: len(told.content) <= _LARGEST_KEPT)
     told = HttpResponse(response.content, status=response.status_code)
     told.headers = ResponseHeaders(response.headers)  # of its own, for middleware to add to
     if _OTHER_CONDITIONS & request.META.keys():

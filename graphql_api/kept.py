@@ -7,9 +7,10 @@ from typing import Any
 from graphql import ExecutionResult
 
 from catalog.models import movies_version
+from core.kept import Kept
 
 _MOST_KEPT = 32  # a page of films is some 10 kB; the most that the limits let through is near a megabyte
-_kept: dict[tuple[str, str | None, str], tuple[str, ExecutionResult]] = {}
+_kept: Kept[ExecutionResult] = Kept(_MOST_KEPT)
 
 
 def answer_kept(
@@ -20,12 +21,4 @@ def answer_kept(
     if version is None:
         return answered()
     asked = query, operation_name, json.dumps(variables, sort_keys=True, default=repr)
-    kept_version, kept = _kept.get(asked, (None, None))
-    if kept is not None and kept_version == version:
-        return kept
-    result = answered()
-    if not result.errors:
-        if len(_kept) >= _MOST_KEPT:
-            _kept.clear()
-        _kept[asked] = version, result
-    return result
+    return _kept.answer(asked, version, answered, worth=lambda result: not result.errors)

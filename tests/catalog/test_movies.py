@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from catalog.models import Movie, Show
+from core.kept import Kept
 from core.models import User
 
 pytestmark = pytest.mark.django_db
@@ -217,6 +218,6 @@ class TestKeptAnswers:
 
     def test_are_not_kept_where_they_are_large(self, rest: Any, films: list[Movie], monkeypatch: Any) -> None:
         monkeypatch.setattr("core.pages._LARGEST_KEPT", 10)
-        monkeypatch.setattr("core.pages._kept", kept := {})
+        monkeypatch.setattr("core.pages._kept", kept := Kept(64))
         assert self.tag(rest)["ETag"]
         assert not kept

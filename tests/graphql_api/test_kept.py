@@ -83,7 +83,7 @@ def test_a_token_that_does_not_hold_is_refused_all_the_same(graph: Any, alice: U
 
 
 def test_no_more_is_kept_than_there_is_room_for(graph: Any, movie: Movie, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(kept, "_MOST_KEPT", 3)
+    monkeypatch.setattr(kept._kept, "most", 3)
     for first in range(1, 9):
         graph.query(FILMS, first=first)
     assert 1 <= len(kept._kept) <= 3
