@@ -10,6 +10,7 @@ from core.errors import Invalid
 LONGEST_TITLE = 255  # characters
 LONGEST_MOVIE = 1440  # minutes
 MOST_SEATS = 10_000
+LONGEST_ROW = 100  # seats
 
 
 class MovieQuerySet(models.QuerySet["Movie"]):
@@ -119,6 +120,16 @@ class Show(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)],
         help_text=f"How many seats there are, numbered from 1; 1 to {MOST_SEATS}.",
     )
+    seats_per_row = models.PositiveSmallIntegerField(
+        "seats a row",
+        default=10,
+        db_default=10,
+        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_ROW)],
+        help_text=f"How many seats a row has; 1 to {LONGEST_ROW}. Seat 1 is A1, and the last row may be shorter.",
+    )
+    layout_changed = models.BigIntegerField(
+        default=0, db_default=0, editable=False, help_text="Stamped by triggers: see reservations.seat_maps."
+    )
 
     objects = ShowQuerySet.as_manager()
 
@@ -129,7 +140,26 @@ class Show(models.Model):
             models.CheckConstraint(
                 condition=models.Q(total_seats__range=(1, MOST_SEATS)), name="show_has_1_to_10000_seats"
             ),
+            models.CheckConstraint(
+                condition=models.Q(seats_per_row__range=(1, LONGEST_ROW)), name="row_has_1_to_100_seats"
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.movie}, {self.screen_name}, {self.date_time:%d %b %Y %H:%M}"
+
+
+def row_label(row: int) -> str:
+    """Name a row, counted from 0: A to Z, then AA, as the columns of a spreadsheet."""
+    letters = ""
+    row += 1
+    while row:
+        row, letter = divmod(row - 1, 26)
+        letters = chr(ord("A") + letter) + letters
+    return letters
+
+
+def seat_label(seat_number: int, seats_per_row: int) -> str:
+    """Name a seat by its row and its place there, as B7."""
+    row, place = divmod(seat_number - 1, seats_per_row)
+    return f"{row_label(row)}{place + 1}"

@@ -12,5 +12,7 @@ os.environ.setdefault("LOCK_TIMEOUT", "50")  # the gate waits longer, and holds 
 django.setup()
 
 from core.gate import Gate  # noqa: E402
+from reservations import live  # noqa: E402
 
+live.tell_other_processes()
 application = Gate(threads=settings.THREADS)

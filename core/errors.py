@@ -16,6 +16,7 @@ class Kind(Enum):
     UNAUTHENTICATED = auto()
     NOT_FOUND = auto()
     CONFLICT = auto()
+    GONE = auto()
     TOO_LARGE = auto()
     TOO_SLOW = auto()
     UNPROCESSABLE = auto()

@@ -12,7 +12,6 @@ wait for anything but the database at work. Here, in the event loop, where waiti
 """
 
 import asyncio
-import logging
 import os
 import signal
 import socket
@@ -25,9 +24,8 @@ from functools import partial
 from io import BytesIO
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
-import orjson
 from django.conf import settings
 from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.base import BaseHandler
@@ -40,8 +38,9 @@ from core import metrics, tracing
 from core.body import PayloadTooLarge
 from core.database import lock_was_missed
 from core.errors import DomainError, Invalid, Overloaded, RequestTimeout
-from core.middleware import request_name
+from core.refusals import Refused
 from core.rest import answer_exception
+from core.streams import EventStream, Streams
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -49,7 +48,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 R = TypeVar("R")
 
-log = logging.getLogger("request")
+Answer = HttpResponse | EventStream | Refused
 
 LONGEST_WAIT = 0.5  # seconds in a lane
 MOST_WAITING = 250  # requests a lane; about what two threads answer in LONGEST_WAIT
@@ -77,15 +76,24 @@ class Lane:
         for thread in self._threads:
             thread.start()
 
+    def refuse_excess(self) -> None:
+        """Refuse whoever comes now, if those who came before are too many or too late.
+
+        :raises Overloaded: they are.
+        """
+        waiting = self._arrivals
+        with suppress(IndexError):  # a thread has just taken the last
+            if len(waiting) >= MOST_WAITING or (waiting and time.monotonic() - waiting[0] > LONGEST_WAIT):
+                raise Overloaded
+
     def take(self, work: Callable[[], R]) -> asyncio.Future[R]:
         """Do the work in one of the threads.
 
         :raises Overloaded: the first of those who wait has waited too long already, or too many do, or its turn came
             so late that whoever asked is better told to come again.
         """
+        self.refuse_excess()
         loop, now = asyncio.get_running_loop(), time.monotonic()
-        if self._arrivals and (len(self._arrivals) >= MOST_WAITING or now - self._arrivals[0] > LONGEST_WAIT):
-            raise Overloaded
         future: asyncio.Future[R] = loop.create_future()
 
         def do() -> None:
@@ -134,6 +142,7 @@ class Gate(BaseHandler):
         tracing.start()
         self._lanes = {"answers": Lane("answers", threads)}
         self._lanes |= {name: Lane(name, 1) for name in ("hashes", "health", "readiness")}
+        self._streams = Streams()
         self._is_parting = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -142,21 +151,19 @@ class Gate(BaseHandler):
         else:
             began = time.perf_counter()
             tracing.begin(scope)
+            response: Answer
             try:
-                response = await self._answer(scope, await _body(scope, receive))
+                response = await self._answer(scope, receive)
             except DomainError as refusal:
-                metrics.count_gate_refusal(refusal.code)
-                response = _refused(refusal, scope)
+                response = Refused(refusal, scope)
             except ClientGone:
                 tracing.end(scope, None)
                 return
-            tracing.end(scope, response)
+            tracing.end(scope, cast(HttpResponse, response))
             metrics.count_request(
                 scope["method"], scope.get("core.match"), response.status_code, time.perf_counter() - began
             )
-            if self._is_parting:
-                response.headers["Connection"] = "close"
-            await _send(response, send)
+            await self._send(response, receive, send)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """Tell core.serve that this worker serves, and hear from it when it is to be replaced."""
@@ -174,6 +181,7 @@ class Gate(BaseHandler):
     def _part(self) -> None:
         """Take no new connection, and let clients that keep theirs open come again, to another worker."""
         self._is_parting = True
+        self._streams.end()
         listening = _listening()
         with socket.create_server(("127.0.0.1", 0)) as deaf:
             deaf.setblocking(False)
@@ -181,8 +189,12 @@ class Gate(BaseHandler):
                 # The server goes on to listen, to nobody; whoever comes waits for the successor, on the same socket.
                 os.dup2(deaf.fileno(), number)
 
-    async def _answer(self, scope: Scope, body: bytes) -> HttpResponse:
-        lane = self._lanes[_lane_of(scope["path"].strip("/").removeprefix("api/"), body)]
+    async def _answer(self, scope: Scope, receive: Receive) -> HttpResponse | EventStream:
+        path = scope["path"].strip("/").removeprefix("api/")
+        if path != "graphql":
+            self._lanes[_lane_of(path, b"")].refuse_excess()  # without having read it
+        body = await _body(scope, receive)
+        lane = self._lanes[_lane_of(path, body)]
         until, pause = time.monotonic() + SECONDS_FOR_A_LOCK, FIRST_PAUSE
         while True:
             may_come_again = time.monotonic() + pause < until
@@ -192,7 +204,18 @@ class Gate(BaseHandler):
             await asyncio.sleep(pause)
             pause *= 2
 
-    def _in_thread(self, scope: Scope, body: bytes, may_come_again: bool) -> HttpResponse | None:
+    async def _send(self, response: Answer, receive: Receive, send: Send) -> None:
+        headers = response.encoded_headers() if isinstance(response, Refused) else _encoded_headers(response)
+        if self._is_parting and not isinstance(response, EventStream):  # which parts from everybody
+            headers.append((b"connection", b"close"))
+        start = {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        if isinstance(response, EventStream):
+            await self._streams.serve(response, start, receive, send)
+        else:
+            await send(start)
+            await send({"type": "http.response.body", "body": response.content})
+
+    def _in_thread(self, scope: Scope, body: bytes, may_come_again: bool) -> HttpResponse | EventStream | None:
         """Answer; None if a lock was not had and the request may come again."""
         lock_was_missed.set(False)
         set_script_prefix(scope.get("root_path", "") or "/")
@@ -204,11 +227,11 @@ class Gate(BaseHandler):
         if "CONTENT_LENGTH" in request.META:
             request.META["CONTENT_LENGTH"] = str(len(body))
         request.META["core.may_come_again"] = may_come_again
+        request.META["core.streams"] = self._streams
         metrics.begin_try()
         with tracing.within(scope):
             response = self.get_response(request)
         whole = _whole(response)
-        response.close()
         scope["core.match"] = request.resolver_match
         comes_again = may_come_again and lock_was_missed.get()
         metrics.end_try(request.resolver_match, missed_a_lock=lock_was_missed.get(), comes_again=comes_again)
@@ -225,23 +248,6 @@ def _listening() -> list[int]:
                     if candidate.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
                         found.append(number)
     return found
-
-
-def _refused(refusal: DomainError, scope: Scope) -> HttpResponse:
-    """Refuse in the words of the door that was asked, as the middleware would have it."""
-    response = answer_exception(refusal)
-    if "graphql" in scope["path"]:
-        error = {"message": str(refusal), "extensions": {"code": refusal.code, **refusal.facts}}
-        response.content = orjson.dumps({"data": None, "errors": [error]})
-    response["X-Request-ID"] = name = request_name("")
-    response["X-Content-Type-Options"] = "nosniff"
-    origin = next((value.decode("latin1") for header, value in scope["headers"] if header == b"origin"), None)
-    if origin in settings.CORS_ALLOWED_ORIGINS:
-        response["Access-Control-Allow-Origin"], response["Vary"] = origin, "origin"
-        response["Access-Control-Expose-Headers"] = ", ".join(settings.CORS_EXPOSE_HEADERS)
-    facts = {"request_id": name, "method": scope["method"], "path": scope["path"], "status": response.status_code}
-    log.info("%s %s", scope["method"], scope["path"], extra={"facts": facts})
-    return response
 
 
 def _lane_of(path: str, body: bytes) -> str:
@@ -275,21 +281,23 @@ async def _body(scope: Scope, receive: Receive) -> bytes:
         raise RequestTimeout from late
 
 
-def _whole(response: Any) -> HttpResponse:
+def _whole(response: Any) -> HttpResponse | EventStream:
     """Read a file that would be streamed; the largest that is served has a few megabytes."""
+    if isinstance(response, EventStream):
+        return response
     if not response.streaming:
+        response.close()
         return response  # type: ignore[no-any-return]
     whole = HttpResponse(b"".join(response), status=response.status_code)
     whole.headers, whole.cookies = response.headers, response.cookies
+    response.close()
     return whole
 
 
-async def _send(response: HttpResponse, send: Send) -> None:
-    if response.status_code not in (204, 304):
+def _encoded_headers(response: HttpResponse | EventStream) -> list[tuple[bytes, bytes]]:
+    if isinstance(response, HttpResponse) and response.status_code not in (204, 304):
         response.headers.setdefault("Content-Length", str(len(response.content)))
     headers = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in response.items()]
-    headers += [
+    return headers + [
         (b"set-cookie", cookie.output(header="").strip().encode("latin1")) for cookie in response.cookies.values()
     ]
-    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-    await send({"type": "http.response.body", "body": response.content})

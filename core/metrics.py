@@ -57,6 +57,8 @@ class _Figures:
         self.locks_missed = counter("locks_missed", "Tries that did not get a lock in time.")
         self.came_again = counter("came_again", "Tries after a missed lock, of which no client knows.")
         self.retries = counter("retries", "Transactions begun anew.", "reason")
+        self.streams = gauge("streams", "Clients who listen to a stream.")
+        self.stream_ends = counter("stream_ends", "Streams that have ended.", "reason")
         self.lane_threads = gauge("lane_threads", "Threads that answer.", "lane")
         self.lane_busy = gauge("lane_busy", "Threads that are answering.", "lane")
         self.lane_waiting = gauge("lane_waiting", "Requests that wait for a thread.", "lane")
@@ -190,6 +192,14 @@ def route_of(match: Any) -> str:
 def count_gate_refusal(code: str) -> None:
     if _figures:
         _figures.gate_refusals.labels(code).inc()
+
+
+def count_stream(change: int, ended: str = "") -> None:
+    """Count a stream that has begun, or has ended and why."""
+    if _figures:
+        _figures.streams.inc(change)
+        if change < 0:
+            _figures.stream_ends.labels(ended or "fault").inc()
 
 
 def count_throttled(budget: str) -> None:

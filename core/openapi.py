@@ -263,16 +263,11 @@ def _errors(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
     """Make the schema of an error from the examples: every code, and every fact with the codes that it comes with."""
     codes = {"method_not_allowed"}  # not the answer of any operation, but of an address
     facts: dict[str, dict[str, Any]] = {}
-    types = {
-        int: {"type": "integer"},
-        str: {"type": "string"},
-        dict: {"type": "object", "additionalProperties": {"type": "array", "items": {"type": "string"}}},
-    }
     for response in responses:
         for code, example in response["content"]["application/json"]["examples"].items():
             codes.add(code)
             for fact in example["value"].keys() - INTERNAL_ERROR.keys():
-                facts.setdefault(fact, {})[code] = types[type(example["value"][fact])]
+                facts.setdefault(fact, {})[code] = _type_of(example["value"][fact])
     known = {
         fact: {**next(iter(of.values())), "description": f"With `{'`, `'.join(sorted(of))}`."}
         for fact, of in sorted(facts.items())
@@ -291,3 +286,15 @@ def _errors(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
         },
         "ErrorCode": {"type": "string", "enum": sorted(codes)},
     }
+
+
+def _type_of(fact: Any) -> dict[str, Any]:
+    """Make the schema of a fact from an example of it; an object whose members are all lists has any names."""
+    if isinstance(fact, list):
+        return {"type": "array", "items": _type_of(fact[0])}
+    if isinstance(fact, dict):
+        types = {name: _type_of(value) for name, value in fact.items()}
+        if all(isinstance(value, list) for value in fact.values()):
+            return {"type": "object", "additionalProperties": next(iter(types.values()))}
+        return {"type": "object", "properties": types, "required": [*types]}
+    return {"type": {int: "integer", str: "string"}[type(fact)]}

@@ -71,16 +71,20 @@ def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[]
     """
     if version is None:
         return answered()
-    address, etag = request.build_absolute_uri(), f'"{version}"'
 
-    def named() -> HttpResponse:
-        response = answered()
-        response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
-        return response
-
-    response = _kept.answer(address, version, named, worth=lambda told: len(told.content) <= _LARGEST_KEPT)
+    address = request.build_absolute_uri()
+    response = _kept.answer(address, version, answered, worth=lambda told: len(told.content) <= _LARGEST_KEPT)
     told = HttpResponse(response.content, status=response.status_code)
     told.headers = ResponseHeaders(response.headers)  # of its own, for middleware to add to
-    if _OTHER_CONDITIONS & request.META.keys():
-        return told  # which are for those who write
-    return get_conditional_response(request, etag=etag, response=told) or told
+    return answer_named(request, version, lambda: told)
+
+
+def answer_named(request: HttpRequest, name: str, answered: Callable[[], HttpResponse]) -> HttpResponse:
+    """Answer as ``answered`` does, with the name of what it tells as ``ETag``; or 304 to whoever has it already."""
+    etag = f'"{name}"'
+    unchanged = None
+    if not _OTHER_CONDITIONS & request.META.keys():  # which are for those who write
+        unchanged = get_conditional_response(request, etag=etag)
+    response: HttpResponse = unchanged or answered()
+    response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
+    return response

@@ -7,6 +7,7 @@ code that is there by then, and no request is lost.
 import argparse
 import logging
 import os
+import resource
 import select
 import signal
 import socket
@@ -19,6 +20,11 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.net import SocketHolder
 from granian.server import Server
+
+MOST_CONNECTIONS = 10_000  # a worker; whoever is beyond them waits unheard, so the gate is to refuse long before
+BACKLOG = 4096  # connections that the kernel keeps until a worker takes them
+
+SECONDS_UNREAD = 20  # in which a client takes what it was sent, or else is gone
 
 SECONDS_TO_START = 30
 SECONDS_TO_PART = 1  # in which kept connections are told to come again elsewhere
@@ -48,6 +54,9 @@ class CarefulServer(Server):  # type: ignore[misc, valid-type]
             socket.create_server(address, family=family, backlog=self.backlog, reuse_port=True)
             for _ in range(self.workers)
         ]
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            for listening in self._sockets:  # from which each connection has it
+                listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SECONDS_UNREAD)
         self._sso = None
 
     def _drop_shared_socket(self) -> None:
@@ -73,6 +82,8 @@ class CarefulServer(Server):  # type: ignore[misc, valid-type]
 
     def _stop_workers(self) -> None:
         for worker in self.wrks:
+            if worker.is_alive():
+                os.kill(worker.inner.pid, signal.SIGUSR1)  # streams would not end by themselves
             worker.terminate()
         for worker in self.wrks:
             _end(worker)
@@ -100,6 +111,12 @@ def _end(worker: Any) -> None:
         worker.join()
 
 
+def _allow_as_many_files_as_may_be() -> None:
+    """A connection is a file, and many machines allow a thousand at first."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m core.serve", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
@@ -107,6 +124,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2, help="processes; as many as there are cores")
     parser.add_argument("--threads", type=int, default=2, help="threads a worker; each has a database connection")
     told = parser.parse_args()
+    _allow_as_many_files_as_may_be()
     os.environ["THREADS"] = str(told.threads)  # for core.settings, in the workers
     with tempfile.TemporaryDirectory(prefix="figures-") as folder:
         os.environ.setdefault("METRICS_FOLDER", folder)  # where the workers put their figures together
@@ -117,6 +135,8 @@ def main() -> None:
             interface=Interfaces.ASGI,
             workers=told.workers,
             websockets=False,
+            backlog=BACKLOG,
+            backpressure=MOST_CONNECTIONS,
             http1_settings=HTTP1Settings(header_read_timeout=5000),  # milliseconds
             respawn_failed_workers=True,
             log_level=LogLevels.warning,

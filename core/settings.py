@@ -30,6 +30,13 @@ def _milliseconds(name: str, default: int) -> int:
     return int(value)
 
 
+def _whole(name: str, default: int) -> int:
+    value = os.environ.get(name) or str(default)
+    if not re.fullmatch("[1-9][0-9]{0,5}", value):
+        raise ImproperlyConfigured(f"{name} must be a whole number from 1, not {value!r}.")
+    return int(value)
+
+
 def _rate(name: str, default: str) -> tuple[int, int]:
     """Read ``60/min`` as (tries, seconds)."""
     value = os.environ.get(name) or default
@@ -210,6 +217,12 @@ THROTTLES = {
     "account": _rate("THROTTLE_ACCOUNT", "10/min"),
 }
 
+# --- Holds ------------------------------------------------------------------------------------
+
+HOLD_SECONDS = _whole("HOLD_SECONDS", 600)  # how long a hold keeps its seats
+HOLD_LONGEST_SECONDS = _whole("HOLD_LONGEST_SECONDS", 1800)  # and at most, however often it is extended
+HOLD_SEATS = _whole("HOLD_SEATS", 10)  # seats that one account may hold of one show
+
 # --- Observing it -----------------------------------------------------------------------------
 
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")  # what Prometheus shows at /metrics; without it nothing is counted
@@ -267,10 +280,15 @@ SPECTACULAR_SETTINGS = {
         {"name": "accounts", "description": "Signing up, logging in, and the life of a token."},
         {"name": "movies", "description": "What is shown. Everybody may read, staff may write."},
         {"name": "shows", "description": "Where and when it is shown. Everybody may read, staff may write."},
+        {"name": "seats", "description": "Seat maps, the best seats, and seats that are not sold."},
+        {"name": "holds", "description": "Seats that are kept for some minutes: hold, pay, confirm."},
         {"name": "bookings", "description": "Numbered seats: one's own bookings, and nobody else's."},
         {"name": "service", "description": "The service itself."},
     ],
-    "ENUM_NAME_OVERRIDES": {"BookingStatus": "reservations.models.Booking.Status"},
+    "ENUM_NAME_OVERRIDES": {
+        "BookingStatus": "reservations.models.Booking.Status",
+        "SeatStatus": "reservations.seat_maps.STATES",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SWAGGER_UI_SETTINGS": {"persistAuthorization": True, "displayRequestDuration": True, "tryItOutEnabled": True},

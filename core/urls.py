@@ -15,7 +15,9 @@ from django.urls import URLPattern, path, re_path, register_converter
 import catalog.views
 import core.metrics
 import core.views
+import graphql_api.pages
 import graphql_api.views
+import reservations.seat_views
 import reservations.views
 
 
@@ -58,10 +60,24 @@ CANONICAL = [
     path("movies/<id:movie_id>/", catalog.views.MovieView.as_view(), name="movie"),
     path("movies/<id:movie_id>/shows/", reservations.views.MovieShowsView.as_view(), name="movie-shows"),
     path("shows/<id:show_id>/", reservations.views.ShowView.as_view(), name="show"),
+    path("shows/<id:show_id>/seats/", reservations.seat_views.SeatMapView.as_view(), name="seat-map"),
+    path("shows/<id:show_id>/best-seats/", reservations.seat_views.BestSeatsView.as_view(), name="best-seats"),
     path("shows/<id:show_id>/book/", reservations.views.BookView.as_view(), name="book"),
+    path("shows/<id:show_id>/holds/", reservations.seat_views.HoldsView.as_view(), name="holds"),
+    path("holds/<id:hold_id>/", reservations.seat_views.HoldView.as_view(), name="hold"),
+    path("holds/<id:hold_id>/confirm/", reservations.seat_views.ConfirmView.as_view(), name="confirm"),
+    path("holds/<id:hold_id>/extend/", reservations.seat_views.ExtendView.as_view(), name="extend"),
+    path("my-holds/", reservations.seat_views.MyHoldsView.as_view(), name="my-holds"),
     path("bookings/<id:booking_id>/", reservations.views.BookingView.as_view(), name="booking"),
     path("bookings/<id:booking_id>/cancel/", reservations.views.CancelView.as_view(), name="cancel"),
+    path("bookings/<id:booking_id>/move/", reservations.seat_views.MoveView.as_view(), name="move"),
     path("my-bookings/", reservations.views.MyBookingsView.as_view(), name="my-bookings"),
+    path("shows/<id:show_id>/blocked-seats/", reservations.seat_views.BlockedSeatsView.as_view(), name="blocked-seats"),
+    path(
+        "shows/<id:show_id>/blocked-seats/<id:seat_number>/",
+        reservations.seat_views.BlockedSeatView.as_view(),
+        name="blocked-seat",
+    ),
     path("schema/", core.views.SchemaView.as_view(), name="schema"),
     path("swagger/", core.views.SwaggerView.as_view(), name="swagger"),
     path("livez", core.views.LiveView.as_view(), name="livez"),
@@ -84,7 +100,8 @@ urlpatterns = [
         "favicon.ico",
         core.views.LeadsTo.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
     ),
-    path("", core.views.LeadsTo.as_view(url="/swagger/")),
+    path("", graphql_api.pages.start, name="start"),
+    *with_and_without_slash([path("shows/<id:show_id>/picker/", graphql_api.pages.picker, name="picker")]),
     path("admin", core.views.LeadsTo.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     re_path("", core.views.unknown_address),

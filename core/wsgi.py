@@ -8,3 +8,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
 os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
 
 application = get_wsgi_application()
+
+from reservations import live  # noqa: E402
+
+live.tell_other_processes()  # those who watch are other processes' clients

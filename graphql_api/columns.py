@@ -8,6 +8,7 @@ tells at which row and field it was.
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from operator import attrgetter
 from types import NoneType
 from typing import Any
@@ -20,6 +21,7 @@ from graphql import (
     GraphQLInt,
     GraphQLLeafType,
     GraphQLObjectType,
+    GraphQLOutputType,
     GraphQLString,
     is_non_null_type,
 )
@@ -132,13 +134,25 @@ def write_each_once(write: Write) -> Write:
     return write_once
 
 
-def write_nulls(write: Write, field: GraphQLField) -> Write:
-    """Write null for None, where the field may be null."""
+def write_lists(write: Write) -> Write:
+    """Write lists, one a row, by what writes all that are in them at once."""
+
+    def write_all(lists: Rows, info: Any) -> Sequence[Any]:
+        if {*map(type, lists)} != {list}:
+            raise Unusual
+        written = iter(write([*chain.from_iterable(lists)], info))
+        return [[*islice(written, len(each))] for each in lists]
+
+    return write_all
+
+
+def write_nulls(write: Write, type_: GraphQLOutputType) -> Write:
+    """Write null for None, where the type has it."""
 
     def write_all(values: Rows, info: Any) -> Sequence[Any]:
         if NoneType not in {*map(type, values)}:
             return write(values, info)
-        if is_non_null_type(field.type):
+        if is_non_null_type(type_):
             raise Unusual
         written = iter(write([value for value in values if value is not None], info))
         return [None if value is None else next(written) for value in values]

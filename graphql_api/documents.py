@@ -29,6 +29,7 @@ _RULES: tuple[type[ASTValidationRule], ...] = tuple(specified_rules)
 class Document:
     """A query that was read; it is the same for everybody who sends it."""
 
+    schema: GraphQLSchema
     node: DocumentNode
     faults: Sequence[GraphQLError]
     """Where it does not fit the schema."""
@@ -53,7 +54,7 @@ class Document:
         fragments = {
             node.name.value: node for node in self.node.definitions if isinstance(node, FragmentDefinitionNode)
         }
-        measure = Measure(fragments, variables)
+        measure = Measure(self.schema, fragments, variables)
         for operation in self.operations:
             refuse_oversized(operation, measure)
         self._within_limits = not measure.asked_variables
@@ -74,6 +75,7 @@ def read(schema: GraphQLSchema, text: str, *, introspection: bool) -> Document:
         for selected in operation.selection_set.selections
     )
     return Document(
+        schema=schema,
         node=node,
         faults=validate_document(schema, node, rules),
         operations=operations,

@@ -5,17 +5,24 @@ A refusal without facts of its own needs nothing in here.
 
 import logging
 import re
-from typing import Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError
 from graphql import GraphQLError
+from strawberry.utils.str_converters import to_camel_case
 
+from catalog import models as catalog
 from core import errors
 from core.database import refusal_of
 from core.errors import DomainError, Kind
-from reservations import booking
+from graphql_api.peers import Peers
+from reservations import booking, choosing, holding
+
+if TYPE_CHECKING:
+    from graphql_api.types import Show
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +40,7 @@ class Refused(Refusal):
 
 @strawberry.type(description="What is wrong with one field of the input.")
 class FieldError:
-    field: str = strawberry.field(description="The name of the field.")
+    field: str = strawberry.field(description="The name of the field; `non_field_errors` if it is about several.")
     messages: list[str] = strawberry.field(description="What is wrong with it; for people.")
 
 
@@ -58,12 +65,63 @@ class SeatOutOfRange(Refusal):
     max: int = strawberry.field(description="The highest number.")
 
 
+@strawberry.type(description="`seat_held`: somebody else holds the seat; it may come back.")
+class SeatHeld(Refusal):
+    seat_number: int = strawberry.field(description="The seat.")
+
+
+@strawberry.type(description="`seat_blocked`: the seat is not for sale.")
+class SeatBlocked(Refusal):
+    seat_number: int = strawberry.field(description="The seat.")
+
+
+@strawberry.type(description="`seats_unavailable`: some of the seats are not to be had; none was taken.")
+class SeatsUnavailable(Refusal):
+    seat_numbers: list[int] = strawberry.field(description="Those that are not, ascending.")
+
+
+@strawberry.type(description="`no_adjacent_seats`: there are not so many available seats together.")
+class NoAdjacentSeats(Refusal):
+    largest_block: int = strawberry.field(description="The most available seats that are adjacent in one row.")
+    alternatives: list[Annotated["Show", strawberry.lazy("graphql_api.types")]] = strawberry.field(
+        description="Later shows of the film that have so many together; at most 3, earliest first."
+    )
+
+
+@strawberry.type(description="`too_many_held`: the account would hold too many seats of the show.")
+class TooManyHeld(Refusal):
+    limit: int = strawberry.field(description="How many seats of a show an account may hold.")
+    held: int = strawberry.field(description="How many it holds already.")
+
+
 # The types of the refusals with facts; every other is Refused.
 _TYPES: dict[type[DomainError], Any] = {
     errors.Throttled: Throttled,
     booking.SeatTaken: SeatTaken,
+    booking.SeatHeld: SeatHeld,
+    booking.SeatBlocked: SeatBlocked,
     booking.SeatOutOfRange: SeatOutOfRange,
+    booking.SeatsUnavailable: SeatsUnavailable,
+    choosing.NoAdjacentSeats: NoAdjacentSeats,
+    holding.TooManyHeld: TooManyHeld,
 }
+
+
+def in_full(refusals: Iterable[choosing.NoAdjacentSeats]) -> list[NoAdjacentSeats]:
+    """Give refusals as data, with the shows that they name: one statement for all."""
+    told = [*refusals]
+    numbers = {alternative["id"] for refusal in told for alternative in refusal.alternatives}
+    shows = {show.pk: show for show in Peers(catalog.Show.objects.filter(pk__in=numbers)).rows}
+    return [
+        NoAdjacentSeats(
+            code=refusal.code,
+            message=str(refusal),
+            largest_block=refusal.largest_block,
+            # One that was deleted since is left out.
+            alternatives=[shows[each["id"]] for each in refusal.alternatives if each["id"] in shows],  # type: ignore[misc]
+        )
+        for refusal in told
+    ]
 
 
 def _answer(refusal: DomainError) -> Refusal | None:
@@ -71,12 +129,19 @@ def _answer(refusal: DomainError) -> Refusal | None:
     if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated | errors.AccountGone):
         return None
     if isinstance(refusal, errors.Invalid):
-        fields = [FieldError(field=name, messages=messages) for name, messages in refusal.errors.items()]
+        fields = [FieldError(field=_name(name), messages=messages) for name, messages in refusal.errors.items()]
         return InvalidInput(code=refusal.code, message=str(refusal), fields=fields)
+    if isinstance(refusal, choosing.NoAdjacentSeats):
+        return in_full([refusal])[0]
     if type(refusal) in _TYPES:
         answer: Refusal = _TYPES[type(refusal)](code=refusal.code, message=str(refusal), **refusal.facts)
         return answer
     return Refused(code=refusal.code, message=str(refusal))
+
+
+def _name(field: str) -> str:
+    """Name a field as the graph does."""
+    return field if field == "non_field_errors" else to_camel_case(field)
 
 
 def _handler(kinds: tuple[type[DomainError], ...], member: type[Refusal]) -> strawberry.ExceptionHandler[Any]:

@@ -9,6 +9,7 @@ from graphql import (
     GraphQLResolveInfo,
     get_nullable_type,
     is_leaf_type,
+    is_list_type,
     is_object_type,
 )
 from graphql.execution.collect_fields import FieldDetailsList
@@ -20,10 +21,12 @@ from graphql_api.columns import (
     Column,
     Plan,
     TypenameColumn,
+    Write,
     attribute_of,
     write_each_once,
     write_global_ids,
     write_leaves,
+    write_lists,
     write_nulls,
 )
 
@@ -125,15 +128,22 @@ class Executor(StrawberryGraphQLCoreExecutionContext):
             return TypenameColumn(type_.name)
         field = type_.fields[name]
         attribute = attribute_of(field)
-        inner = get_nullable_type(field.type)
         if attribute is None:
             return None
         if attribute is GLOBAL_ID:
             return Column(attribute, write_global_ids(type_))
+        write = self._write(field.type, field_details_list)
+        return Column(attribute, write) if write else None
+
+    def _write(self, type_: GraphQLOutputType, field_details_list: FieldDetailsList) -> Write | None:
+        """Tell how values of a type are written; None if the library has to write them."""
+        inner = get_nullable_type(type_)
         if is_leaf_type(inner):
-            return Column(attribute, write_nulls(write_leaves(inner), field))
+            return write_nulls(write_leaves(inner), type_)
         if is_object_type(inner):
             plan = self._plan(inner, field_details_list)
-            if plan.complete:
-                return Column(attribute, write_nulls(write_each_once(plan.write), field))
+            return write_nulls(write_each_once(plan.write), type_) if plan.complete else None
+        if is_list_type(inner):
+            write = self._write(inner.of_type, field_details_list)
+            return write_nulls(write_lists(write), type_) if write else None
         return None

@@ -10,20 +10,37 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
+    InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
+    get_named_type,
 )
 
+from catalog.models import LONGEST_ROW, MOST_SEATS
 from graphql_api.connections import LARGEST_PAGE
+from reservations.choosing import MOST_TOGETHER
 
 DEEPEST = 10
 MOST_TOKENS = 1000
 MOST_ALIASES = 15
 MOST_VALUES = 75_000  # a second or two of work
-_LISTS = {"movies", "shows", "myBookings"}
+
+_PAGED = {"Query.movies", "Movie.shows", "Query.myBookings", "Query.myHolds"}
+
+_LONGEST = {
+    **dict.fromkeys(("SeatMap.rows", "SeatRow.seats"), LONGEST_ROW),  # a hundred such rows are all that a show has
+    "SeatMapChange.seats": MOST_SEATS,
+    **dict.fromkeys(("BookedSeats.bookings", "Hold.seats"), MOST_TOGETHER),
+    "NoAdjacentSeats.alternatives": 3,
+}
+"""How many there can be in the lists that come whole."""
+
+_AT_LEAST = {"Show.seatMap": 250, "Show.bestSeats": 500}
+"""What it takes to find out, in values, however few of them are answered."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +56,7 @@ def refuse_oversized(operation: OperationDefinitionNode, measure: "Measure") -> 
 
     :raises GraphQLError: it is.
     """
-    size = measure.of(operation.selection_set)
+    size = measure.of_operation(operation)
     for what, actual, limit in (
         ("levels", size.depth, DEEPEST),
         ("aliases", size.aliases, MOST_ALIASES),
@@ -55,25 +72,34 @@ def refuse_oversized(operation: OperationDefinitionNode, measure: "Measure") -> 
 class Measure:
     """Measures selection sets; a fragment once, however often it is spread. Validation has excluded cycles."""
 
-    def __init__(self, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        fragments: Mapping[str, FragmentDefinitionNode],
+        variables: Mapping[str, Any],
+    ) -> None:
+        self._schema = schema
         self._fragments = fragments
         self._variables = variables
         self._measured: dict[str, _Size] = {}
         self.asked_variables = False
         """Whether the sizes may be others with other variables."""
 
-    def of(self, selections: SelectionSetNode) -> _Size:
+    def of_operation(self, operation: OperationDefinitionNode) -> _Size:
+        return self._of(operation.selection_set, self._schema.get_root_type(operation.operation))
+
+    def _of(self, selections: SelectionSetNode, type_: Any) -> _Size:
         sizes = []
         spread = set()  # what is spread a second time is answered once
         for node in selections.selections:
             if isinstance(node, FieldNode):
-                sizes.append(self._field(node))
+                sizes.append(self._field(node, type_))
             elif isinstance(node, FragmentSpreadNode):
                 if node.name.value not in spread:
                     spread.add(node.name.value)
                     sizes.append(self._fragment(node.name.value))
-            else:
-                sizes.append(self.of(node.selection_set))  # type: ignore[attr-defined]
+            elif isinstance(node, InlineFragmentNode):
+                sizes.append(self._of(node.selection_set, self._narrowed(node) or type_))
         return _Size(
             fields=sum(size.fields for size in sizes),
             depth=max(size.depth for size in sizes),
@@ -83,20 +109,25 @@ class Measure:
 
     def _fragment(self, name: str) -> _Size:
         if name not in self._measured:
-            self._measured[name] = self.of(self._fragments[name].selection_set)
+            fragment = self._fragments[name]
+            self._measured[name] = self._of(fragment.selection_set, self._narrowed(fragment))
         return self._measured[name]
 
-    def _field(self, node: FieldNode) -> _Size:
+    def _narrowed(self, fragment: FragmentDefinitionNode | InlineFragmentNode) -> Any:
+        return fragment.type_condition and self._schema.get_type(fragment.type_condition.name.value)
+
+    def _field(self, node: FieldNode, type_: Any) -> _Size:
         name = node.name.value
         aliased = 1 if node.alias else 0
         if node.selection_set is None or name.startswith("__"):
             return _Size(fields=int(name != "__typename"), depth=1, values=1, aliases=aliased)
-        inner = self.of(node.selection_set)
-        times = self._page_size(node) if name in _LISTS else 1
+        inner = self._of(node.selection_set, get_named_type(type_.fields[name].type))
+        place = f"{type_.name}.{name}"
+        times = self._page_size(node) if place in _PAGED else _LONGEST.get(place, 1)
         return _Size(
             fields=1,
             depth=1 + inner.depth,
-            values=times * inner.values,
+            values=_AT_LEAST.get(place, 0) + times * inner.values,
             aliases=aliased + inner.aliases,
         )
 

@@ -20,13 +20,20 @@ class Peers(Generic[M]):
     def __init__(self, rows: Iterable[M]) -> None:
         self.rows = list(rows)
         self._loaded: dict[Hashable, Any] = {}
+        self._failed: dict[Hashable, Exception] = {}
         for row in self.rows:
             row.__dict__["_peers"] = self
 
     def once(self, key: Hashable, load: Callable[[], T]) -> T:
-        """Give what was loaded under this key, loading it the first time."""
+        """Give what was loaded under this key, loading it the first time; what failed is not tried again."""
+        if key in self._failed:
+            raise self._failed[key]
         if key not in self._loaded:
-            self._loaded[key] = load()
+            try:
+                self._loaded[key] = load()
+            except Exception as fault:
+                self._failed[key] = fault
+                raise
         return cast(T, self._loaded[key])
 
     def values(self, field: str) -> set[Any]:

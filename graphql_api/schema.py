@@ -1,94 +1,29 @@
-"""The graph: what can be asked, and what can be done. Each resolver asks who and what, and calls the domain once."""
+"""The graph: what can be asked, and how it is answered. What can be done is in graphql_api.mutations."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Annotated, Any, TypeVar, cast
+from typing import Annotated, Any, cast
 
 import strawberry
 from django.conf import settings
 from django.db.models import QuerySet
-from graphql import ExecutionResult, execute
+from graphql import ExecutionResult, create_source_event_stream, execute
 from graphql.execution.execute import assume_not_async_iterable, assume_not_awaitable
 from strawberry import relay
 
 from catalog import models as catalog
-from core import accounts
-from core.accounts import Bearer, user_of
-from core.errors import DomainError, NotAuthenticated, TokenNotValid
 from core.models import User
 from graphql_api import types
 from graphql_api.connections import After, Before, Connection, First, Last, Page, connect
+from graphql_api.context import Context, Info
 from graphql_api.documents import Document, read
 from graphql_api.errors import REFUSALS_AS_DATA
 from graphql_api.execution import Executor
 from graphql_api.global_ids import number_of, parts_of
 from graphql_api.kept import answer_kept
+from graphql_api.mutations import Mutation
+from graphql_api.subscriptions import Subscription, Watch, Wording, is_subscription
 from reservations import models as reservations
-from reservations.booking import book_seat, cancel_booking
 
-T = TypeVar("T")
-
-
-@dataclass
-class Context:
-    """Who is asking, and from where."""
-
-    bearer: Bearer | None
-    address: str
-    refused: TokenNotValid | None = None
-    """Why the token that was sent does not hold."""
-    replayed: bool = False
-
-    @cached_property
-    def account(self) -> User | None:
-        """The account that the token speaks for; None without a token.
-
-        :raises AccountGone: it is gone, was deactivated or has a new password.
-        """
-        return user_of(self.bearer) if self.bearer else None
-
-    def bearer_or_refuse(self) -> Bearer:
-        """Give what the token says, for a verb that looks at the account itself.
-
-        :raises NotAuthenticated: no token was sent.
-        """
-        if self.bearer is None:
-            raise NotAuthenticated
-        return self.bearer
-
-    def refuse_token_that_does_not_hold(self, asked: frozenset[str]) -> None:
-        """Refuse a token that does not hold before anything is done for it.
-
-        :raises TokenNotValid: it can't be read or has run out.
-        :raises AccountGone: the account is gone, was deactivated or has a new password.
-        """
-        if asked <= _FOR_EVERYBODY:
-            return
-        if self.refused:
-            raise self.refused
-        if not asked <= _LOOKED_AT_BY_THE_VERB:
-            _ = self.account
-
-    def note_replay(self, verb: Callable[[], T]) -> T:
-        """Do the verb, and note whether its outcome is the answer to an earlier request, for a header to tell."""
-        try:
-            told: Any = verb()
-        except DomainError as refusal:
-            self.replayed = refusal.replayed
-            raise
-        self.replayed = told.replayed
-        return cast(T, told)
-
-
-# As in REST, no token is looked at to open, renew or end a session: a front end that sends its old token with every
-# request could not log in again.
-_FOR_EVERYBODY = frozenset({"signup", "login", "refreshToken", "logout", "__typename"})
-
-_LOOKED_AT_BY_THE_VERB = frozenset({"bookSeat", "cancelBooking", "__typename"})
-
-
-Info = strawberry.Info[Context, None]
 GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global `id`.")]
 
 
@@ -140,7 +75,15 @@ class Query:
         return connect(bookings, types.NEWEST_FIRST, Page(first=first, after=after))
 
     @strawberry.field(
-        description="Anything by its global id; null if there is none, or if it is somebody else's booking or account."
+        description="One's own holds that can be confirmed, in the order in which they were made. Needs a token."
+    )
+    def my_holds(self, info: Info, first: First = None, after: After = None) -> Connection[types.Hold]:
+        holds = reservations.Hold.objects.filter(user=info.context.bearer_or_refuse().pk).live()
+        return connect(holds, types.OLDEST_FIRST, Page(first=first, after=after))
+
+    @strawberry.field(
+        description="Anything by its global id; null if there is none, if it is somebody else's booking, hold or "
+        "account, or a hold that is over."
     )
     def node(self, info: Info, id: GlobalId) -> relay.Node | None:
         return _find(id, parts_of(id)[0], info.context.account)  # type: ignore[return-value]
@@ -148,74 +91,30 @@ class Query:
 
 def _find(global_id: str, type_name: str, account: User | None) -> Any:
     """Find what a global id names, among what this account may see."""
-    seen: dict[str, QuerySet[Any]] = {
-        "Movie": catalog.Movie.objects.all(),
-        "Show": catalog.Show.objects.all(),
-        "Booking": reservations.Booking.objects.filter(user=account),
-        "User": User.objects.filter(pk=account.pk) if account else User.objects.none(),
+    seen: dict[str, Callable[[], QuerySet[Any]]] = {
+        "Movie": catalog.Movie.objects.all,
+        "Show": catalog.Show.objects.all,
+        "Booking": lambda: reservations.Booking.objects.filter(user=account),
+        "Hold": lambda: reservations.Hold.objects.filter(user=account).live(),
+        "User": lambda: User.objects.filter(pk=account.pk) if account else User.objects.none(),
     }
     if type_name not in seen:
         return None
-    return seen[type_name].filter(pk=number_of(global_id, type_name)).first()
-
-
-@strawberry.type
-class Mutation:
-    @strawberry.mutation(description="Open an account.")
-    def signup(self, info: Info, input: types.SignupInput) -> types.SignupResult:
-        return accounts.sign_up(
-            username=input.username, password=input.password, email=input.email, address=info.context.address
-        )  # type: ignore[return-value]
-
-    @strawberry.mutation(description="Exchange a name and a password for a pair of tokens.")
-    def login(self, info: Info, input: types.LoginInput) -> types.LoginResult:
-        pair = accounts.log_in(username=input.username, password=input.password, address=info.context.address)
-        return types.TokenPair(access=pair.access, refresh=pair.refresh)
-
-    @strawberry.mutation(description="Exchange a refresh token for a new pair; the old one is spent.")
-    def refresh_token(self, info: Info, input: types.RefreshTokenInput) -> types.RefreshTokenResult:
-        pair = accounts.refresh(token=input.refresh, address=info.context.address)
-        return types.TokenPair(access=pair.access, refresh=pair.refresh)
-
-    @strawberry.mutation(description="Spend a refresh token.")
-    def logout(self, input: types.LogoutInput) -> types.LogoutResult:
-        accounts.log_out(token=input.refresh)
-        return types.LoggedOut()
-
-    @strawberry.mutation(description="Book a seat of a show. Needs a token. A booking in the answer is durable.")
-    def book_seat(self, info: Info, input: types.BookSeatInput) -> types.BookSeatResult:
-        return info.context.note_replay(
-            lambda: book_seat(
-                user=info.context.bearer_or_refuse(),
-                show_id=number_of(input.show_id, "Show"),
-                seat_number=input.seat_number,
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
-
-    @strawberry.mutation(description="Cancel one's own booking; its seat is free at once. Needs a token.")
-    def cancel_booking(self, info: Info, input: types.CancelBookingInput) -> types.CancelBookingResult:
-        return info.context.note_replay(
-            lambda: cancel_booking(
-                user=info.context.bearer_or_refuse(),
-                booking_id=number_of(input.booking_id, "Booking"),
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
+    return seen[type_name]().filter(pk=number_of(global_id, type_name)).first()
 
 
 class Graph(strawberry.Schema):
     """The schema, and how it is asked."""
 
     def __init__(self, *, development: bool) -> None:
-        super().__init__(query=Query, mutation=Mutation, exception_handlers=REFUSALS_AS_DATA)
+        super().__init__(query=Query, mutation=Mutation, subscription=Subscription, exception_handlers=REFUSALS_AS_DATA)
         # In production nobody is told what the schema has: no introspection, no suggestions.
         self._development = development
 
     def ask(
         self, query: str, variables: dict[str, Any] | None, context: Context, operation_name: str | None
-    ) -> ExecutionResult:
-        """Answer a query or do a mutation.
+    ) -> ExecutionResult | Watch:
+        """Answer a query, do a mutation, or tell what a subscription wants to watch.
 
         The library's own way from a text to an answer goes through extensions, which are made anew and asked five
         times a request; the steps here are the same.
@@ -228,6 +127,8 @@ class Graph(strawberry.Schema):
             return ExecutionResult(data=None, errors=[*document.faults])
         document.refuse_oversized(variables or {}, operation_name)
         context.refuse_token_that_does_not_hold(document.root_fields)
+        if is_subscription(document, operation_name):
+            return self._watch(Wording(self, document, variables, query, operation_name), context)
 
         def answered() -> ExecutionResult:
             return self._execute(document, variables, context, operation_name)
@@ -236,12 +137,39 @@ class Graph(strawberry.Schema):
             return answer_kept(query, operation_name, variables, answered)
         return answered()
 
+    def _watch(self, wording: Wording, context: Context) -> ExecutionResult | Watch:
+        executor = Executor.build(
+            self._schema,
+            wording.document.node,
+            context_value=context,
+            raw_variable_values=wording.variables,
+            operation_name=wording.operation_name,
+            is_awaitable=assume_not_awaitable,
+            hide_suggestions=not self._development,
+        )
+        if isinstance(executor, list):
+            return ExecutionResult(data=None, errors=executor)
+        watched: Any = create_source_event_stream(executor)
+        return watched if isinstance(watched, ExecutionResult) else Watch(watched, wording)
+
+    def tell(
+        self, document: Document, event: object, variables: dict[str, Any] | None, operation_name: str | None
+    ) -> ExecutionResult:
+        """Put an event of a subscription into its words."""
+        return self._execute(document, variables, None, operation_name, event)
+
     def _execute(
-        self, document: Document, variables: dict[str, Any] | None, context: Context, operation_name: str | None
+        self,
+        document: Document,
+        variables: dict[str, Any] | None,
+        context: Context | None,
+        operation_name: str | None,
+        event: object = None,
     ) -> ExecutionResult:
         result = execute(
             self._schema,
             document.node,
+            event,
             context_value=context,
             variable_values=variables,
             operation_name=operation_name,

@@ -1,4 +1,4 @@
-"""The types of the graph: the models as clients see them, the inputs, and the results."""
+"""The models as clients see them."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -7,20 +7,24 @@ from typing import Annotated, Any
 import strawberry
 import strawberry_django
 from django.db.models import QuerySet
+from django.utils import timezone
 from strawberry import auto, relay
 
 from catalog import models as catalog
 from core import models as core
 from graphql_api.columns import loaded_by
 from graphql_api.connections import After, Connection, First, Order, Page, connect_to
-from graphql_api.errors import InvalidInput, Refused, SeatOutOfRange, SeatTaken, Throttled
+from graphql_api.context import Info
 from graphql_api.peers import load_related, peers_of
+from graphql_api.seats import BestSeatsResult, SeatMap, best_seats_of_peers, seat_maps_of_peers
 from reservations import models as reservations
-from reservations.availability import available, seats_sold
+from reservations.availability import available, available_seats_of
+from reservations.holding import load_seats
 
 BY_TITLE = Order("title", str)
 EARLIEST_FIRST = Order("date_time", datetime)
 NEWEST_FIRST = Order("created_at", datetime, descending=True)
+OLDEST_FIRST = Order("created_at", datetime)
 
 DATABASE_ID = "The number that REST knows it by."
 
@@ -90,9 +94,9 @@ def load_available_seats(shows: Sequence[Any]) -> None:
     for show in shows:
         if "available_seats" not in show.__dict__:
             peers = peers_of(show)
-            sold = seats_sold(peers.values("pk"))
+            counted = available_seats_of(peers.values("pk"))
             for peer in peers.rows:
-                peer.__dict__.setdefault("available_seats", peer.total_seats - sold.get(peer.pk, 0))
+                peer.__dict__.setdefault("available_seats", counted.get(peer.pk, 0))
 
 
 @strawberry_django.type(catalog.Show, name="Show", description="One showing of a film on a screen.")
@@ -101,6 +105,7 @@ class Show(Node):
     screen_name: auto
     date_time: auto
     total_seats: auto
+    seats_per_row: auto
 
     @strawberry.field(description="The film.", metadata=loaded_by(load_movies))
     def movie(self) -> Movie:
@@ -108,11 +113,46 @@ class Show(Node):
         return self.movie  # type: ignore[return-value]
 
     @strawberry.field(
-        description="Seats without a live booking when the answer was made.", metadata=loaded_by(load_available_seats)
+        description="Seats that were not booked, held or blocked when the answer was made.",
+        metadata=loaded_by(load_available_seats),
     )
     def available_seats(self) -> int:
         load_available_seats([self])
         return self.available_seats  # type: ignore[return-value]
+
+    # These two are nullable for the same reason as the shows of a film.
+    @strawberry.field(
+        description="Its seats now, or those that have changed since a version; null if `since` is not valid."
+    )
+    def seat_map(
+        self,
+        info: Info,
+        since: Annotated[
+            str | None,
+            strawberry.argument(
+                description="A `version` of this show's map: only seats that have changed since are told; all of them "
+                "if their layout was changed. One that is garbled or still to come is `invalid`."
+            ),
+        ] = None,
+    ) -> SeatMap | None:
+        show: Any = self
+        return seat_maps_of_peers(show, info, since).get(show.pk)  # type: ignore[return-value]
+
+    @strawberry.field(
+        description="The best seats that are to be had together; null if the show is gone. The same seats for the same "
+        "state: one row without leaving a single seat alone, one row, then parts in rows as near as can be; among "
+        "those, near the middle of the row two thirds back."
+    )
+    def best_seats(
+        self,
+        info: Info,
+        quantity: Annotated[int, strawberry.argument(description="How many; 1 to 10.")],
+        allow_split: Annotated[
+            bool, strawberry.argument(description="Whether they may be in several parts, if need be.")
+        ] = False,
+    ) -> BestSeatsResult | None:
+        show: Any = self
+        return best_seats_of_peers(show, info, quantity, allow_split).get(show.pk)
 
 
 def load_shows(bookings: Sequence[Any]) -> None:
@@ -132,103 +172,51 @@ class Booking(Node):
         load_shows([self])
         return self.show  # type: ignore[return-value]
 
-
-@strawberry.type(description="A short-lived access token and the refresh token that renews it, once.")
-class TokenPair:
-    access: str = strawberry.field(description="Send it as `Authorization: Bearer …`; it holds for 15 minutes.")
-    refresh: str = strawberry.field(description="Exchange it with `refreshToken`, once; it holds for 7 days.")
-
-
-@strawberry.type(description="The refresh token is spent.")
-class LoggedOut:
-    ok: bool = strawberry.field(default=True, description="Always true.")
+    @strawberry.field(description="The row and the place there, as B7.", metadata=loaded_by(load_shows))
+    def label(self) -> str:
+        load_shows([self])
+        return self.label  # type: ignore[return-value]
 
 
-@strawberry.input(description="A new account.")
-class SignupInput:
-    username: str = strawberry.field(
-        description="1 to 150 ASCII letters, digits and @ . + - _; unique without regard to case."
-    )
-    password: str = strawberry.field(
-        description="8 to 1000 characters, not common, not all digits, not like the name; taken as it is."
-    )
-    email: str = strawberry.field(default="", description="May be left out; unique without regard to case.")
-
-
-@strawberry.input(description="The credentials of an account.")
-class LoginInput:
-    username: str = strawberry.field(description="Without regard to case.")
-    password: str = strawberry.field(description="Taken as it is: spaces count.")
-
-
-@strawberry.input(description="A refresh token to exchange.")
-class RefreshTokenInput:
-    refresh: str = strawberry.field(description="The refresh token of the pair.")
-
-
-@strawberry.input(description="A refresh token to spend.")
-class LogoutInput:
-    refresh: str = strawberry.field(description="The refresh token of the pair.")
-
-
-_KEY = (
-    "1 to 255 visible ASCII characters that name this request, the same as REST's `Idempotency-Key`. Whoever sends it "
-    "again within 24 hours is told the first outcome, and nothing is done twice."
-)
-
-
-@strawberry.input(description="Which seat to book.")
-class BookSeatInput:
-    show_id: strawberry.ID = strawberry.field(description="The `id` of the show.")
+@strawberry.type(description="A seat of a hold.")
+class HeldSeat:
     seat_number: int = strawberry.field(description="1 to the show's `totalSeats`.")
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+    label: str = strawberry.field(description="The row and the place there, as B7.")
 
 
-@strawberry.input(description="Which booking to cancel.")
-class CancelBookingInput:
-    booking_id: strawberry.ID = strawberry.field(description="The `id` of the booking.")
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+def load_held_seats(holds: Sequence[Any]) -> None:
+    """Load the seats of holds and of all their peers, but for those that the domain gave."""
+    load_shows(holds)  # which name the seats
+    for hold in holds:
+        if "seat_numbers" not in hold.__dict__:
+            peers = peers_of(hold).rows
+            load_seats(peers)
+            for peer in peers:
+                # One that was confirmed or released after it was read has no end any more: it is over by now.
+                peer.expires_at = peer.expires_at or timezone.now()
 
 
-SignupResult = Annotated[
-    User | InvalidInput | Throttled | Refused,
-    strawberry.union(
-        "SignupResult",
-        description="The new account, or why there is none.",
-    ),
-]
-LoginResult = Annotated[
-    TokenPair | Throttled | Refused,
-    strawberry.union(
-        "LoginResult",
-        description="The tokens, or why there are none: `no_active_account`.",
-    ),
-]
-RefreshTokenResult = Annotated[
-    TokenPair | Throttled | Refused,
-    strawberry.union(
-        "RefreshTokenResult",
-        description="The new tokens, or why there are none: `token_not_valid`.",
-    ),
-]
-LogoutResult = Annotated[
-    LoggedOut | Refused,
-    strawberry.union(
-        "LogoutResult",
-        description="That it is done, or why not: `token_not_valid`.",
-    ),
-]
-BookSeatResult = Annotated[
-    Booking | SeatTaken | SeatOutOfRange | Refused,
-    strawberry.union(
-        "BookSeatResult",
-        description="The booking, or why there is none: `not_found`, `show_full`, `show_started` and others.",
-    ),
-]
-CancelBookingResult = Annotated[
-    Booking | Refused,
-    strawberry.union(
-        "CancelBookingResult",
-        description="The booking, or why it stays: `not_found`, `already_cancelled`, `show_started`.",
-    ),
-]
+@strawberry_django.type(
+    reservations.Hold, name="Hold", description="Seats that are kept for somebody who is about to book them."
+)
+class Hold(Node):
+    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
+    created_at: auto
+
+    @strawberry.field(description="The show.", metadata=loaded_by(load_shows))
+    def show(self) -> Show:
+        load_shows([self])
+        return self.show  # type: ignore[return-value]
+
+    @strawberry.field(description="Its seats, 1 to 10, by their numbers.", metadata=loaded_by(load_held_seats))
+    def seats(self) -> list[HeldSeat]:
+        load_held_seats([self])
+        return self.seats  # type: ignore[return-value]
+
+    @strawberry.field(
+        description="When it runs out, by the service's clock; its seats are anybody's from then on.",
+        metadata=loaded_by(load_held_seats),
+    )
+    def expires_at(self) -> datetime:
+        load_held_seats([self])
+        return self.expires_at  # type: ignore[return-value]

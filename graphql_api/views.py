@@ -9,6 +9,7 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
@@ -21,11 +22,12 @@ from core.rest import answer as json_answer
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
 from graphql_api.schema import Context, Graph, schema
+from graphql_api.subscriptions import EVENTS, Watch, as_only_event
 
 
 @csrf_exempt  # who is asking is told by the bearer token alone; a session's cookie counts for nothing here
-def graphql(request: HttpRequest) -> HttpResponse:
-    """Answer a query or a mutation; in development, show GraphiQL to a browser."""
+def graphql(request: HttpRequest) -> HttpResponseBase:
+    """Answer a query, a mutation or a subscription; in development, show GraphiQL to a browser."""
     if request.method == "GET" and settings.DEBUG and "text/html" in request.headers.get("Accept", ""):
         return render(request, "graphql_api/graphiql.html")
     if request.method != "POST":
@@ -35,7 +37,7 @@ def graphql(request: HttpRequest) -> HttpResponse:
     return answer(request, schema)
 
 
-def answer(request: HttpRequest, schema: Graph) -> HttpResponse:
+def answer(request: HttpRequest, schema: Graph) -> HttpResponseBase:
     """Execute what the body asks for.
 
     The status is 200 where there is an answer, also if it is a refusal or in part; 400 where the query or its
@@ -45,6 +47,8 @@ def answer(request: HttpRequest, schema: Graph) -> HttpResponse:
         query, variables, operation_name = _operation(read_json(request))
         context = _context(request)
         result = schema.ask(query, variables, context, operation_name)
+        if isinstance(result, Watch):
+            return _watch(result, request, context)
     except DomainError as refusal:
         return _answer_errors([GraphQLError(str(refusal), original_error=refusal)])
     except GraphQLError as fault:
@@ -53,7 +57,27 @@ def answer(request: HttpRequest, schema: Graph) -> HttpResponse:
         return _answer_errors([GraphQLError("", original_error=fault)])
     if result.errors:
         return _answer_errors(result.errors, data=result.data)
-    return json_answer({"data": result.data}, headers=headers_of_replay(context))
+    response = json_answer({"data": result.data}, headers=headers_of_replay(context))
+    return as_only_event(response) if _reads_nothing_but_events(request) else response
+
+
+def _watch(watch: Watch, request: HttpRequest, context: Context) -> HttpResponseBase:
+    streams = request.META.get("core.streams")
+    if EVENTS not in _accepted(request):
+        return _refused("not_acceptable", f"A subscription is told in events: send Accept: {EVENTS}.", 406)
+    if streams is None:  # behind a server that answers each request once, as one that speaks WSGI
+        return _refused("not_acceptable", "Subscriptions are not served here.", 406)
+    streams.refuse_excess()
+    return watch.begin(until=context.bearer.until if context.bearer else None)
+
+
+def _reads_nothing_but_events(request: HttpRequest) -> bool:
+    accepted = _accepted(request)
+    return EVENTS in accepted and "json" not in accepted and "*/*" not in accepted
+
+
+def _accepted(request: HttpRequest) -> str:
+    return str(request.META.get("HTTP_ACCEPT", "")).lower()
 
 
 def _context(request: HttpRequest) -> Context:

@@ -1,24 +1,37 @@
-"""Shows and bookings in the admin."""
+"""Shows, bookings, holds and blocked seats in the admin."""
 
+import re
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import QuerySet
+from django.db.models import Model, OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
+from django.utils.html import format_html
 
 from catalog.models import Show, ShowQuerySet
 from core.admin import NoDeadEnds
 from core.database import lock_was_missed
 from core.errors import DomainError
-from reservations.availability import with_available_seats
+from reservations.availability import with_available_seats, with_sold_seats
 from reservations.booking import cancel_booking
-from reservations.models import Booking
-from reservations.scheduling import lock_show
+from reservations.holding import release_hold
+from reservations.models import LONGEST_REASON, BlockedSeat, Booking, Claim, Hold
+from reservations.scheduling import MOST_BLOCKED, fit_claims, lock_show, refuse_to_block, unblock, write_blocks
 
 
 class ShowForm(forms.ModelForm):
     """A show; its lock is taken when the form is checked, and held until the admin's transaction ends."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if "seats_per_row" in self.fields:
+            self.fields["seats_per_row"].required = False
+
+    def clean_seats_per_row(self) -> int:
+        return int(self.cleaned_data["seats_per_row"] or self.instance.seats_per_row)
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -35,7 +48,7 @@ class ShowAdmin(NoDeadEnds):
     """The programme, with what is sold; a show with bookings can't be deleted, nor lose a booked seat."""
 
     form = ShowForm
-    list_display = ["movie", "screen_name", "date_time", "total_seats", "sold", "available"]
+    list_display = ["movie", "screen_name", "date_time", "total_seats", "seats_per_row", "sold", "available", "picker"]
     list_filter = ["screen_name"]
     search_fields = ["movie__title", "screen_name"]
     date_hierarchy = "date_time"
@@ -48,11 +61,24 @@ class ShowAdmin(NoDeadEnds):
         return ["movie"] if obj else []  # as in REST: who booked this show, booked this film
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
-        return with_available_seats(cast(ShowQuerySet, super().get_queryset(request)))
+        return with_sold_seats(with_available_seats(cast(ShowQuerySet, super().get_queryset(request))))
+
+    def save_model(self, request: HttpRequest, obj: Show, form: Any, change: bool) -> None:
+        super().save_model(request, obj, form, change)
+        fit_claims(obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], Any]:
+        to_delete, counts, lacking, protected = super().get_deleted_objects(objs, request)
+        # What stands on its seats and is no booking goes with it, and is nobody's to delete by itself.
+        return to_delete, counts, lacking - {_named(model) for model in (Booking, Hold)}, protected
+
+    @admin.display(description="seats")
+    def picker(self, show: Show) -> str:
+        return format_html('<a href="/shows/{}/picker/">seat map</a>', show.pk)
 
     @admin.display(description="sold")
     def sold(self, show: Any) -> int:
-        return int(show.total_seats - show.available_seats)
+        return int(show.sold)
 
     @admin.display(description="available", ordering="available_seats")
     def available(self, show: Any) -> int:
@@ -60,6 +86,102 @@ class ShowAdmin(NoDeadEnds):
 
     def delete_model(self, request: HttpRequest, obj: Show) -> None:
         lock_show(show_id=obj.pk).delete()
+
+
+def _named(model: type[Model]) -> str:
+    return str(model._meta.verbose_name)
+
+
+class BlockedSeatsForm(forms.ModelForm):
+    """Seats of a show to take off sale, several at once; the show is locked until the admin's transaction ends."""
+
+    seats = forms.CharField(
+        max_length=500, help_text="Their numbers, such as 1-4, 9; which are where, the show's seat map tells."
+    )
+    reason = forms.CharField(max_length=LONGEST_REASON, help_text="Such as House seats, or Broken chair.")
+
+    class Meta:
+        model = BlockedSeat
+        fields = ["show", "seats", "reason"]
+
+    def clean_seats(self) -> list[int]:
+        numbers: list[int] = []
+        for part in str(self.cleaned_data["seats"]).split(","):
+            match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:[-–]\s*([0-9]{1,5}))?\s*", part)
+            if not match:
+                raise forms.ValidationError("Give numbers and ranges, such as 1-4, 9.")
+            numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
+        if not 1 <= len({*numbers}) <= MOST_BLOCKED:
+            raise forms.ValidationError(f"1 to {MOST_BLOCKED} seats.")
+        return sorted({*numbers})
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        if {"show", "seats"} <= cleaned.keys():
+            try:
+                refuse_to_block(show_id=cleaned["show"].pk, seat_numbers=cleaned["seats"])
+            except DomainError as refusal:
+                self.add_error("seats", str(refusal))
+        return cleaned
+
+
+@admin.register(BlockedSeat)
+class BlockedSeatAdmin(NoDeadEnds):
+    """Seats that are not sold. To delete one puts it on sale again."""
+
+    form = BlockedSeatsForm
+    list_display = ["show", "seat_number", "label", "reason", "created_at"]
+    list_filter = ["show__screen_name"]
+    search_fields = ["show__movie__title", "reason"]
+    list_select_related = ["show__movie"]
+    autocomplete_fields = ["show"]
+    list_per_page = 50
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    def save_model(self, request: HttpRequest, obj: BlockedSeat, form: Any, change: bool) -> None:
+        given = form.cleaned_data
+        blocked = write_blocks(show_id=given["show"].pk, seat_numbers=given["seats"], reason=given["reason"])
+        obj.pk, obj.seat_number = blocked[0].pk, blocked[0].seat_number  # what the admin's log names
+
+    def delete_model(self, request: HttpRequest, obj: BlockedSeat) -> None:
+        unblock(show_id=obj.show_id, seat_number=obj.seat_number)
+
+
+@admin.register(Hold)
+class HoldAdmin(NoDeadEnds):
+    """Holds, to look at; what can be done with a live one is to give its seats back, as its owner could."""
+
+    list_display = ["id", "user", "show", "size", "created_at", "expires", "released_at"]
+    search_fields = ["user__username", "show__movie__title"]
+    date_hierarchy = "created_at"
+    list_select_related = ["user", "show__movie"]
+    list_per_page = 50
+    actions = ["release"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
+        held = Booking.claims.filter(hold=OuterRef("pk"), status=Claim.HELD).values("expires_at")[:1]
+        return super().get_queryset(request).annotate(until=Subquery(held))
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)
+
+    @admin.display(description="runs out", ordering="until")
+    def expires(self, hold: Any) -> Any:
+        return hold.until
+
+    @admin.action(description="Release the selected holds", permissions=["change"])
+    def release(self, request: HttpRequest, holds: QuerySet[Hold]) -> None:
+        for hold in holds:
+            _tell(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
+        lock_was_missed.set(False)  # some are done, so that the whole can't be tried again
 
 
 @admin.register(Booking)
@@ -87,10 +209,15 @@ class BookingAdmin(NoDeadEnds):
     @admin.action(description="Cancel the selected bookings", permissions=["change"])
     def cancel(self, request: HttpRequest, bookings: QuerySet[Booking]) -> None:
         for booking in bookings:
-            try:
-                cancel_booking(user=booking.user, booking_id=booking.pk)
-            except DomainError as refusal:
-                self.message_user(request, f"{booking}: {refusal}", messages.ERROR)
-            else:
-                self.message_user(request, f"{booking}: cancelled.", messages.SUCCESS)
+            owner: Any = booking.user
+            _tell(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
         lock_was_missed.set(False)  # some are done, so that the whole can't be tried again
+
+
+def _tell(page: NoDeadEnds, request: HttpRequest, row: Model, verb: Callable[[], object], done: str) -> None:
+    try:
+        verb()
+    except DomainError as refusal:
+        page.message_user(request, f"{row}: {refusal}", messages.ERROR)
+    else:
+        page.message_user(request, f"{row}: {done}.", messages.SUCCESS)

@@ -1,33 +1,41 @@
-"""The booking core. Nothing else writes bookings: not the doors, not the admin, not a command.
+"""The booking core: booking, cancelling, moving. Together with reservations.holding, nothing else sells seats: not the
+doors, not the admin, not a command.
 
-What keeps a seat from being sold twice is the table: the unique index ``seat_has_one_live_booking`` over
-(show, seat_number) where status is ``booked``. With seats numbered 1 to ``total_seats`` it also keeps a show from
-being overbooked, so nothing is counted before a seat is sold.
+What keeps a seat from being sold twice is the table: the unique index ``seat_has_one_live_claim`` over
+(show, seat_number) of what is booked, held or blocked. With seats numbered 1 to ``total_seats`` it also keeps a show
+from being overbooked, so nothing is counted before a seat is sold.
 
 What the index can't see is the show's own row: that the show exists, has not begun, and has the seat. A booking
 therefore takes a shared lock on it. Bookings do not wait for each other, not even on one hot show, while staff who
-shrink, move or delete it (reservations.scheduling) wait for them and they for staff.
+shrink, move or delete it, or block its seats (reservations.scheduling), wait for them and they for staff.
 
-All of it is one statement a verb: reservations.statements has the two and their reasons. The account is looked at in it
-as well, so that somebody who is deleted, deactivated or given a new password is refused from that moment on.
+All of it is one statement a verb: reservations.statements has them and their reasons. The account is looked at in it as
+well, so that somebody who is deleted, deactivated or given a new password is refused from that moment on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, ClassVar, cast
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 
-from catalog.models import MOST_SEATS, Movie, Show
-from core.database import one_statement
-from core.errors import AccountGone, DomainError, Kind, NotFound
+from catalog.models import MOST_SEATS, Show
+from core.accounts import user_of
+from core.database import one_statement, one_transaction
+from core.errors import AccountGone, Busy, DomainError, Kind, NotFound
 from core.idempotency import Operation, once
 from core.metrics import counted
 from core.models import Account
 from reservations import statements
-from reservations.models import Booking
-from reservations.statements import columns_of, row_of
+from reservations.choosing import NoAdjacentSeats, best_seats, queue_for_best, refuse_odd_wish
+from reservations.keeping import dump_booking, dump_bookings, load_booking, load_bookings
+from reservations.live import announce
+from reservations.models import Booking, Bookings
+from reservations.statements import Found, RaceLost
+
+R = TypeVar("R")
 
 
 @dataclass(eq=False)
@@ -56,8 +64,44 @@ class SeatTaken(DomainError):
 
 
 @dataclass(eq=False)
+class SeatHeld(DomainError):
+    """Somebody else holds the seat; it may come back."""
+
+    kind = Kind.CONFLICT
+    code = "seat_held"
+    message = "Seat {seat_number} is held by somebody else."
+    example: ClassVar[Mapping[str, Any]] = {"seat_number": 12}
+
+    seat_number: int
+
+
+@dataclass(eq=False)
+class SeatBlocked(DomainError):
+    """The seat is not sold."""
+
+    kind = Kind.CONFLICT
+    code = "seat_blocked"
+    message = "Seat {seat_number} is not for sale."
+    example: ClassVar[Mapping[str, Any]] = {"seat_number": 12}
+
+    seat_number: int
+
+
+@dataclass(eq=False)
+class SeatsUnavailable(DomainError):
+    """Some of the seats are booked, held or blocked; none was taken."""
+
+    kind = Kind.CONFLICT
+    code = "seats_unavailable"
+    message = "Not to be had: {seat_numbers}."
+    example: ClassVar[Mapping[str, Any]] = {"seat_numbers": [4]}
+
+    seat_numbers: list[int]
+
+
+@dataclass(eq=False)
 class ShowFull(DomainError):
-    """Every seat of the show is booked."""
+    """Every seat of the show is booked, or not for sale."""
 
     kind = Kind.CONFLICT
     code = "show_full"
@@ -89,24 +133,45 @@ def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key:
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has no such seat.
     :raises ShowStarted: the show has begun.
-    :raises ShowFull: every seat is booked.
+    :raises ShowFull: every seat is booked or blocked.
     :raises SeatTaken: this seat is booked, others are not.
+    :raises SeatHeld: somebody else holds this seat. One's own held seat is booked, and leaves the hold.
+    :raises SeatBlocked: this seat is not sold.
     :raises AccountGone: the account was deleted, deactivated or given a new password.
     :raises Busy: staff kept the show locked for too long.
     :raises OutcomeUnknown: the connection to the database was lost before it could tell.
     :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
+    deed = partial(_book, user, show_id, seat_number)
+    return do(BOOKING, deed, user=user, key=idempotency_key, given=(show_id, seat_number))
 
-    def deed() -> Booking:
-        return _book(user, show_id, seat_number)
 
-    if idempotency_key is not None:
-        return once(BOOKING, deed, user=user, key=idempotency_key, given=(show_id, seat_number))
-    try:
-        return one_statement(deed)()
-    except IntegrityError as fault:
-        # The show is locked and the seat's conflict is handled, so it is the user's row that is gone.
-        raise AccountGone from fault
+@counted("book_seats")
+def book_seats(
+    *,
+    user: Account,
+    show_id: int,
+    seat_numbers: Sequence[int] | None = None,
+    best: int | None = None,
+    allow_split: bool = False,
+    idempotency_key: str | None = None,
+) -> Bookings:
+    """Book several seats of a show, all or none: those that are named, or the best so many.
+
+    :raises Invalid: not exactly one of ``seat_numbers`` and ``best`` is given, or not 1 to 10 different seats.
+    :raises SeatsUnavailable: some of them are booked, held by somebody else or blocked; it names them.
+    :raises NoAdjacentSeats: there are not so many together.
+    :raises NotFound, SeatOutOfRange, ShowStarted, ShowFull: as for one seat.
+    :raises AccountGone, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
+        as for one seat.
+    """
+    refuse_odd_wish(seat_numbers, best)
+    given = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
+    if best is None:
+        deed = partial(_book_named, user, show_id, sorted(seat_numbers or ()))
+        return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given)
+    deed = partial(_book_best, user, show_id, best, allow_split)
+    return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given, steps=one_transaction)
 
 
 @counted("cancel")
@@ -121,49 +186,83 @@ def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | Non
     :raises OutcomeUnknown: the connection to the database was lost before it could tell.
     :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-
-    def deed() -> Booking:
-        return _cancel(user, booking_id)
-
-    if idempotency_key is not None:
-        return once(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
-    return one_statement(deed)()
+    deed = partial(_cancel, user, booking_id)
+    return do(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
 
 
-_LOOKS = 3  # at the state of a seat, which others may change while a statement runs
+@counted("move")
+def move_booking(*, user: Account, booking_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
+    """Give a user's own booking another seat of its show; it has the one or the other at any moment, never both.
+
+    :raises NotFound: there is no such booking, or it is somebody else's.
+    :raises AlreadyCancelled: it was cancelled.
+    :raises SeatOutOfRange, ShowStarted, SeatTaken, SeatHeld, SeatBlocked: as for booking the seat.
+    :raises AccountGone, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
+        as for booking the seat.
+    """
+    deed = partial(_move, user, booking_id, seat_number)
+    return do(MOVING, deed, user=user, key=idempotency_key, given=(booking_id, seat_number))
+
+
+def do(
+    operation: Operation[R],
+    deed: Callable[[], R],
+    *,
+    user: Account,
+    key: str | None,
+    given: tuple[Any, ...],
+    steps: Callable[[Callable[[], R]], Callable[[], R]] = one_statement,
+) -> R:
+    """Do what a verb does, durably; with a key, once."""
+    if key is not None:
+        return once(operation, deed, user=user, key=key, given=given)
+    try:
+        return steps(deed)()
+    except IntegrityError as fault:
+        # The show is locked and the seats' conflicts are handled, so it is the user's row that is gone.
+        raise AccountGone from fault
+
+
+LOOKS = 3  # at the state of seats, which others may change while a statement runs
 
 
 def _book(user: Account, show_id: int, seat_number: int) -> Booking:
-    # A number that no show has would not fit the column either; 0 is no seat, and says the same.
-    seat = seat_number if 1 <= seat_number <= MOST_SEATS else 0
-    for _ in range(_LOOKS):
-        found = statements.book(user=user, show_id=show_id, seat_number=seat)
+    for _ in range(LOOKS):
+        found = statements.book(user=user, show_id=show_id, seat_numbers=[seat_number])
         if found.written:
-            return _in_full(found, sold=found.sold + 1)
-        if not found.account_stands:
-            raise AccountGone
-        if found.show is None:
-            raise NotFound
-        if not 1 <= seat_number <= found.show.total_seats:
-            raise SeatOutOfRange(min=1, max=found.show.total_seats)
-        if found.begun:
-            raise ShowStarted
-        if found.sold >= found.show.total_seats:
-            raise ShowFull
+            return in_full(found, available=found.available - 1 + found.mine)[0]
+        refuse_show(found, seat_number)
+        refuse_full(found)
         if found.refused:
-            break
+            refuse_seat(found, seat_number)
     raise SeatTaken(seat_number=seat_number)
 
 
+def _book_named(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
+    return take(partial(_try_to_book, user, show_id, seat_numbers))
+
+
+def _try_to_book(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
+    found = statements.book(user=user, show_id=show_id, seat_numbers=seat_numbers)
+    if not found.written:
+        refuse_seats(found, seat_numbers)
+    return in_full(found, available=found.available - len(found.written) + found.mine)
+
+
+def _book_best(user: Account, show_id: int, quantity: int, allow_split: bool) -> Bookings:
+    def best() -> Bookings:
+        seat_numbers = choose(user, show_id, quantity, allow_split)
+        return _try_to_book(user, show_id, seat_numbers)
+
+    return take_best(best)
+
+
 def _cancel(user: Account, booking_id: int) -> Booking:
-    for _ in range(_LOOKS):
+    for _ in range(LOOKS):
         found = statements.cancel(user=user, booking_id=booking_id)
         if found.written:
-            return _in_full(found, sold=found.sold - 1)
-        if not found.account_stands:
-            raise AccountGone
-        if found.refused is None:
-            raise NotFound
+            return in_full(found, available=found.available + 1)[0]
+        refuse_stranger(found)
         if found.refused:
             break
         if found.begun:
@@ -171,36 +270,116 @@ def _cancel(user: Account, booking_id: int) -> Booking:
     raise AlreadyCancelled
 
 
-def _in_full(found: statements.Found, *, sold: int) -> Booking:
-    """Give the booking that was written, with its show, the film and the available seats."""
-    booking, show = cast(Booking, found.written), cast(Any, found.show)
-    # What others cancelled while the statement ran is still counted, so that the sum may be beyond the seats.
-    show.available_seats = max(0, show.total_seats - sold)
-    booking.show = show
-    return booking
+def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
+    seat = seat_number if 1 <= seat_number <= MOST_SEATS else MOST_SEATS + 1  # which no show has
+    for _ in range(LOOKS):
+        try:
+            found = statements.move(user=user, booking_id=booking_id, seat_number=seat)
+        except RaceLost:
+            continue
+        if found.written:
+            return in_full(found, available=found.available + found.mine)[0]
+        refuse_stranger(found)
+        if found.refused == Booking.Status.CANCELLED:
+            raise AlreadyCancelled
+        refuse_show(found, seat_number)
+        if found.refused:
+            refuse_seat(found, seat_number)
+    raise SeatTaken(seat_number=seat_number)
 
 
-# --- How the outcome of a key is kept -----------------------------------------------------------
+# --- What booking and holding have in common ----------------------------------------------------
 
 
-def _dump(booking: Booking) -> dict[str, Any]:
-    show: Any = booking.show
-    rows = {"booking": booking, "show": show, "movie": show.movie}
-    kept: dict[str, Any] = {name: [_dumped(value) for value in columns_of(row)] for name, row in rows.items()}
-    return {**kept, "available_seats": show.available_seats}
+def take(attempt: Callable[[], R]) -> R:
+    """Try to take several seats, again if rivals were faster at some of them: the next look tells at which."""
+    for _ in range(LOOKS):
+        try:
+            return attempt()
+        except RaceLost:
+            continue
+    raise Busy
 
 
-def _dumped(value: Any) -> Any:
-    return value.isoformat() if isinstance(value, datetime) else value
+def choose(user: Account, show_id: int, quantity: int, allow_split: bool) -> list[int]:
+    """Choose the best seats of a show, one customer at a time."""
+    queue_for_best(show_id)
+    try:
+        return best_seats(show_id=show_id, quantity=quantity, allow_split=allow_split).seat_numbers
+    except NoAdjacentSeats:
+        user_of(user)  # which refuses an account that is gone
+        if not Show.objects.filter(pk=show_id, date_time__gt=Now()).exists():
+            raise ShowStarted from None
+        raise
 
 
-def _load(kept: dict[str, Any]) -> Booking:
-    booking = row_of(Booking, kept["booking"])
-    show: Any = row_of(Show, kept["show"])
-    show.movie, show.available_seats = row_of(Movie, kept["movie"]), kept["available_seats"]
-    booking.show = show
-    return booking
+def take_best(attempt: Callable[[], R]) -> R:
+    """Choose and take seats, again if somebody took one by its number in between."""
+    for _ in range(LOOKS):
+        try:
+            return attempt()
+        except (RaceLost, SeatsUnavailable, ShowFull):
+            continue
+    raise Busy
 
 
-BOOKING = Operation("book", _dump, _load, (NotFound, SeatOutOfRange, ShowStarted, ShowFull, SeatTaken))
-CANCELLING = Operation("cancel", _dump, _load, (NotFound, AlreadyCancelled, ShowStarted))
+def refuse_stranger(found: Found) -> None:
+    if not found.account_stands:
+        raise AccountGone
+    if not found.exists:
+        raise NotFound
+
+
+def refuse_show(found: Found, *seat_numbers: int) -> None:
+    """Refuse where the show is not there, has not all of the seats, or has begun."""
+    if not found.account_stands:
+        raise AccountGone
+    if found.show is None:
+        raise NotFound
+    if not all(1 <= number <= found.show.total_seats for number in seat_numbers):
+        raise SeatOutOfRange(min=1, max=found.show.total_seats)
+    if found.begun:
+        raise ShowStarted
+
+
+def refuse_full(found: Found) -> None:
+    if found.full:
+        raise ShowFull
+
+
+def refuse_seat(found: Found, seat_number: int) -> None:
+    kind = {"held": SeatHeld, "blocked": SeatBlocked}.get(found.in_the_way[seat_number], SeatTaken)
+    raise kind(seat_number=seat_number)
+
+
+def refuse_seats(found: Found, seat_numbers: Sequence[int]) -> None:
+    """Say why not all of the seats were taken.
+
+    :raises RaceLost: what the statement saw does not say it.
+    """
+    refuse_show(found, *seat_numbers)
+    refuse_full(found)
+    if found.refused:
+        raise SeatsUnavailable(seat_numbers=[*found.in_the_way])
+    raise RaceLost
+
+
+def in_full(found: Found, *, available: int) -> Bookings:
+    """Give what was written, with its show, the film and the available seats, and tell whoever watches the show."""
+    show: Any = found.show
+    # What others gave back while the statement ran is still counted, so that the sum may be beyond the seats.
+    show.available_seats = min(max(0, available), show.total_seats)
+    for claim in found.written:
+        claim.show = show
+    transaction.on_commit(partial(announce, show.pk))
+    return Bookings(found.written)
+
+
+_REFUSES_SHOW = (NotFound, SeatOutOfRange, ShowStarted)
+_REFUSES_SEAT = (SeatTaken, SeatHeld, SeatBlocked)
+BOOKING = Operation("book", dump_booking, load_booking, (*_REFUSES_SHOW, ShowFull, *_REFUSES_SEAT))
+BOOKING_SEVERAL = Operation(
+    "book several", dump_bookings, load_bookings, (*_REFUSES_SHOW, ShowFull, SeatsUnavailable, NoAdjacentSeats)
+)
+CANCELLING = Operation("cancel", dump_booking, load_booking, (NotFound, AlreadyCancelled, ShowStarted))
+MOVING = Operation("move", dump_booking, load_booking, (*_REFUSES_SHOW, AlreadyCancelled, *_REFUSES_SEAT))

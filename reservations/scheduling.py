@@ -1,42 +1,56 @@
-"""What staff change about a show, minding its bookings. A change takes the lock that bookings share, so neither
-passes the other."""
+"""What staff change about a show and its seats, minding its bookings and holds. A change takes the lock that bookings
+share, so neither passes the other."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, ClassVar
 
-from django.db import IntegrityError
-from django.db.models import Max
+from django.db import IntegrityError, transaction
+from django.db.models import F, Max, QuerySet, Value
 from django.db.models.deletion import ProtectedError
+from django.db.models.functions import Least, Now
 
 from catalog.models import Movie, Show
 from catalog.programme import Protected
 from core.database import one_transaction
 from core.errors import DomainError, Kind, NotFound
-from reservations.models import Booking
+from reservations.booking import SeatOutOfRange, SeatsUnavailable
+from reservations.live import announce
+from reservations.models import LIVE, BlockedSeat, Booking, Claim
+
+MOST_BLOCKED = 100  # seats at once
 
 
 @dataclass(eq=False)
 class SeatsInUse(DomainError):
-    """A seat that the smaller show would not have is booked."""
+    """A seat that the smaller show would not have is booked, or held."""
 
     kind = Kind.CONFLICT
     code = "seats_in_use"
-    message = "Seat {highest_booked_seat} is booked: the show can't have fewer seats."
+    message = "Seat {highest_booked_seat} is booked or held: the show can't have fewer seats."
     example: ClassVar[Mapping[str, Any]] = {"highest_booked_seat": 42}
 
     highest_booked_seat: int
 
 
-def add_show(*, movie_id: int, screen_name: str, date_time: datetime, total_seats: int) -> Show:
+def add_show(
+    *, movie_id: int, screen_name: str, date_time: datetime, total_seats: int, seats_per_row: int = 10
+) -> Show:
     """Put a show of a film on the programme.
 
     :raises NotFound: there is no such film.
     """
     if not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
-    show = Show(movie_id=movie_id, screen_name=screen_name, date_time=date_time, total_seats=total_seats)
+    show = Show(
+        movie_id=movie_id,
+        screen_name=screen_name,
+        date_time=date_time,
+        total_seats=total_seats,
+        seats_per_row=seats_per_row,
+    )
     try:
         _insert(show)
     except IntegrityError as fault:  # the film was deleted at the same moment; only COMMIT notices
@@ -46,10 +60,10 @@ def add_show(*, movie_id: int, screen_name: str, date_time: datetime, total_seat
 
 @one_transaction
 def change_show(*, show_id: int, **changes: Any) -> None:
-    """Change the screen, the time or the number of seats of a show.
+    """Change the screen, the time, the number of seats or the rows of a show.
 
     :raises NotFound: there is no such show.
-    :raises SeatsInUse: a seat above the new ``total_seats`` is booked.
+    :raises SeatsInUse: a seat above the new ``total_seats`` is booked or held.
     :raises Busy: bookings kept the show locked for too long.
     """
     show = lock_show(show_id=show_id, total_seats=changes.get("total_seats"))
@@ -57,13 +71,14 @@ def change_show(*, show_id: int, **changes: Any) -> None:
         setattr(show, field, value)
     if changes:
         show.save(update_fields=changes.keys())
+        fit_claims(show)
 
 
 def delete_show(*, show_id: int) -> None:
-    """Delete a show that has never had a booking.
+    """Delete a show that has never had a booking, and on which nobody holds a seat.
 
     :raises NotFound: there is no such show.
-    :raises Protected: it has bookings, live or cancelled.
+    :raises Protected: it has bookings, live or cancelled, or a live hold.
     :raises Busy: bookings kept the show locked for too long.
     """
     try:
@@ -76,17 +91,100 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
     """Lock a show against bookings until the transaction ends, and check that it may have so many seats.
 
     :raises NotFound: there is no such show.
-    :raises SeatsInUse: a seat above ``total_seats`` is booked.
+    :raises SeatsInUse: a seat above ``total_seats`` is booked or held.
     """
     shows = Show.objects.filter(pk=show_id).lock()
     if not shows:
         raise NotFound
     (show,) = shows
     if total_seats is not None and total_seats < show.total_seats:
-        highest = Booking.objects.live().filter(show=show_id).aggregate(highest=Max("seat_number"))["highest"] or 0
+        someones = Booking.claims.on_seats(show_id).exclude(status=Claim.BLOCKED)
+        highest = someones.aggregate(highest=Max("seat_number"))["highest"] or 0
         if highest > total_seats:
             raise SeatsInUse(highest_booked_seat=highest)
     return show
+
+
+def fit_claims(show: Show) -> None:
+    """Let what stands on the seats fit a show that has changed, within the transaction that changed it: no hold
+    outlives its beginning, and nothing stands on a seat that is gone."""
+    held = Booking.claims.filter(show=show, status=Claim.HELD)
+    held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
+    beyond = Booking.claims.filter(show=show, seat_number__gt=show.total_seats)
+    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).update(status=Claim.FREED, expires_at=None)
+    transaction.on_commit(partial(announce, show.pk))
+
+
+@one_transaction
+def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
+    """Take seats of a show off sale, all or none.
+
+    :raises NotFound: there is no such show.
+    :raises SeatOutOfRange: the show has not all of these seats.
+    :raises SeatsUnavailable: some are booked, held or blocked already; it names them.
+    :raises Busy: bookings kept the show locked for too long.
+    """
+    refuse_to_block(show_id=show_id, seat_numbers=seat_numbers)
+    return write_blocks(show_id=show_id, seat_numbers=seat_numbers, reason=reason)
+
+
+@one_transaction
+def unblock_seat(*, show_id: int, seat_number: int) -> None:
+    """Put a blocked seat on sale again.
+
+    :raises NotFound: there is no such show, or the seat is not blocked.
+    """
+    unblock(show_id=show_id, seat_number=seat_number)
+
+
+def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
+    """Lock a show until the transaction ends, and check that these seats may be taken off sale.
+
+    :raises NotFound, SeatOutOfRange, SeatsUnavailable: as for blocking them.
+    """
+    show = lock_show(show_id=show_id)
+    if not all(1 <= number <= show.total_seats for number in seat_numbers):
+        raise SeatOutOfRange(min=1, max=show.total_seats)
+    taken = Booking.claims.on_seats(show_id).filter(seat_number__in=seat_numbers).order_by("seat_number")
+    if numbers := list(taken.values_list("seat_number", flat=True)):
+        raise SeatsUnavailable(seat_numbers=numbers)
+
+
+def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
+    """Write what ``refuse_to_block`` has let through, within the same transaction."""
+    # What is left on them are holds that have run out.
+    lapsed = Booking.claims.filter(show=show_id, seat_number__in=seat_numbers, status__in=LIVE)
+    lapsed.update(status=Claim.FREED, expires_at=None)
+    BlockedSeat.objects.bulk_create(
+        BlockedSeat(show_id=show_id, seat_number=number, status=Claim.BLOCKED, reason=reason, created_at=Now())
+        for number in sorted(seat_numbers)
+    )
+    transaction.on_commit(partial(announce, show_id))
+    return list(_blocked(show_id).filter(seat_number__in=seat_numbers))
+
+
+def unblock(*, show_id: int, seat_number: int) -> None:
+    """Free a blocked seat, within a transaction.
+
+    :raises NotFound: there is no such show, or the seat is not blocked.
+    """
+    if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.FREED):
+        raise NotFound
+    transaction.on_commit(partial(announce, show_id))
+
+
+def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
+    """Give the blocked seats of a show, in the order of their numbers.
+
+    :raises NotFound: there is no such show.
+    """
+    if not Show.objects.filter(pk=show_id).exists():
+        raise NotFound
+    return list(_blocked(show_id))
+
+
+def _blocked(show_id: int) -> QuerySet[BlockedSeat]:
+    return BlockedSeat.objects.filter(show=show_id).select_related("show").order_by("seat_number")
 
 
 @one_transaction

@@ -7,7 +7,7 @@ from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from catalog.models import MOST_SEATS, Movie, Show, ShowQuerySet
+from catalog.models import LONGEST_ROW, MOST_SEATS, Movie, Show, ShowQuerySet
 from catalog.serializers import MovieSerializer, write_movies
 from core.fields import DateField, InstantField, InstantOrDayField, StrictIntegerField, TextField, TrueFalseField
 from core.pages import PageQuery
@@ -24,6 +24,7 @@ class ShowSerializer(serializers.ModelSerializer[Show]):
         "screen_name": "Aurora",
         "date_time": "2026-12-24T18:30:00Z",
         "total_seats": 240,
+        "seats_per_row": 20,
         "available_seats": 112,
     }
 
@@ -33,13 +34,29 @@ class ShowSerializer(serializers.ModelSerializer[Show]):
     total_seats = StrictIntegerField(
         min_value=1, max_value=MOST_SEATS, help_text=f"The seats are numbered from 1; 1 to {MOST_SEATS} of them."
     )
+    seats_per_row = StrictIntegerField(
+        required=False,
+        min_value=1,
+        max_value=LONGEST_ROW,
+        help_text=f"Seat 1 is A1; the last row may be shorter. 1 to {LONGEST_ROW}, 10 if left out.",
+    )
     available_seats = serializers.IntegerField(
-        read_only=True, min_value=0, help_text="Seats without a live booking when the answer was made."
+        read_only=True,
+        min_value=0,
+        help_text="Seats that nobody had booked or held when the answer was made, and that are sold.",
     )
 
     class Meta:
         model = Show
-        fields: ClassVar[list[str]] = ["id", "movie", "screen_name", "date_time", "total_seats", "available_seats"]
+        fields: ClassVar[list[str]] = [
+            "id",
+            "movie",
+            "screen_name",
+            "date_time",
+            "total_seats",
+            "seats_per_row",
+            "available_seats",
+        ]
 
 
 class BookingSerializer(serializers.ModelSerializer[Booking]):
@@ -107,14 +124,6 @@ def by_id(rows: list[dict[str, Any]]) -> dict[int, dict[str, Any]]:
 @extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_SEATS})
 class SeatNumberField(StrictIntegerField):
     """The number of a seat."""
-
-
-class BookSeatSerializer(serializers.Serializer[Any]):
-    """Which seat to book."""
-
-    example: ClassVar[dict[str, Any]] = {"seat_number": 12}
-
-    seat_number = SeatNumberField(help_text="A JSON integer, 1 to the show's `total_seats`.")
 
 
 class ShowQuery(PageQuery):

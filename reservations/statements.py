@@ -1,5 +1,5 @@
-"""The two statements of the booking core, each of which does everything: it looks at the account, locks the show,
-writes if it may, and tells the state that it found, from which reservations.booking explains a refusal.
+"""The statements of the booking core. Each does everything: it looks at the account, locks the show, writes if it may,
+and tells the state that it found, from which reservations.booking and .holding explain a refusal.
 
 On PostgreSQL that is one round trip, durable by itself when it is answered. Its parts run in this order, each in a step
 of its own because it locks or writes:
@@ -10,59 +10,263 @@ of its own because it locks or writes:
 ``locked``  The show's row, locked ``FOR SHARE`` and so read as it is when the lock is had, however long that took.
             ``FOR KEY SHARE`` would be too weak, since a plain update of ``total_seats`` passes it. A seat that is taken
             already locks nothing: refusing it writes nothing and waits for nothing.
-``written`` The clock is read here, under the lock: whoever waited past the show's beginning is late.
+``written`` The clock is read here, under the lock: whoever waited past the show's beginning is late. Whoever wants
+            several seats takes them in the order of their numbers, so that no two wait for each other.
+
+A seat is taken by inserting a claim. Where a hold that has run out still has the seat, or one's own hold has it, its
+claim is turned into the new one by the conflict clause, which looks at the claim as it is when nobody else has it
+locked. Of several seats all are written or none: if rivals were faster at some of them, the statement divides by zero,
+which is the one way for it to take back what it wrote (``RaceLost``).
 
 The state at the end is what the statement saw when it began. If a rival was faster after that, nothing is written and
 the state does not say why; then it is worth another look.
 
 SQLite needs no lock of ours, its transactions being one writer at a time, and can't write within a query: there the
-same parts make two statements.
+same parts are statements one after the other.
 """
 
 import functools
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from django.db import connection
+from django.conf import settings
+from django.db import DataError, IntegrityError, connection, transaction
 from django.db.models import DateTimeField, Model
 from django.utils import timezone
 
-from catalog.models import Movie, Show
+from catalog.models import MOST_SEATS, Movie, Show
+from core.database import violates
 from core.models import Account
 from reservations.models import Booking
 
 M = TypeVar("M", bound=Model)
 
-_BOOK = """
-    INSERT INTO reservations_booking (user_id, show_id, seat_number, status, created_at)
-    SELECT account.id, locked.id, %(seat)s, 'booked', {clock} FROM account, locked
-    WHERE locked.date_time > {clock} AND %(seat)s BETWEEN 1 AND locked.total_seats
-    ON CONFLICT (show_id, seat_number) WHERE status = 'booked' DO NOTHING
-    RETURNING id, user_id, show_id, seat_number, status, created_at, cancelled_at
-"""
-_BOOK_WANTS = """
-    wanted AS (
-        SELECT CAST(%(show)s AS bigint) AS show_id, EXISTS (
-            SELECT 1 FROM reservations_booking
-            WHERE show_id = %(show)s AND seat_number = %(seat)s AND status = 'booked'
-        ) AS refused
-    )
-"""
+_CLAIM = ", ".join(f"reservations_booking.{field.column}" for field in Booking._meta.concrete_fields)
+_SHOW = ", ".join(f"show.{field.column}" for field in Show._meta.concrete_fields)
+_MOVIE = ", ".join(f"movie.{field.column}" for field in Movie._meta.concrete_fields)
+_LIVE = "status IN ('booked', 'held', 'blocked')"
+_LAPSED = "status = 'held' AND expires_at <= {clock}"
 
-_CANCEL = """
-    UPDATE reservations_booking SET status = 'cancelled', cancelled_at = {clock} FROM account, locked
-    WHERE reservations_booking.id = %(booking)s AND reservations_booking.user_id = account.id
-        AND status = 'booked' AND locked.date_time > {clock}
-    RETURNING reservations_booking.id, user_id, show_id, seat_number, status, created_at, cancelled_at
-"""
-_CANCEL_WANTS = """
+
+@dataclass(frozen=True, eq=False)
+class Verb:
+    """What one verb adds to the parts that all have in common."""
+
+    wants: str
+    """What it is about: the show, what refuses it, and a number of seats: how many of them the account holds already,
+    how many it holds of the show, or how many the hold has."""
+    written: str
+    """The write that gives back claims."""
+    reads: str = ""
+    writes: dict[str, str] = field(default_factory=dict)
+    """What is written before, by name."""
+    ends: str = ""
+    """What is written last, if anything was."""
+    can_fail: bool = False
+    """Whether the table may refuse what is written, because a rival was faster."""
+
+
+# --- Booking and holding ----------------------------------------------------------------------
+
+# Which claims on the seats that are wanted stand in the way, as "7 booked,8 held".
+_WANTS_SEATS = """
     wanted AS (
-        SELECT show_id, status <> 'booked' AS refused FROM reservations_booking
-        WHERE id = %(booking)s AND user_id = %(user)s
+        SELECT CAST(%(show)s AS bigint) AS show_id,
+            {listed} FILTER (WHERE NOT (status = 'held' AND ({takes}))) AS refused,
+            {mine} AS mine
+        FROM reservations_booking
+        WHERE show_id = %(show)s AND seat_number {among} AND status IN ('booked', 'held', 'blocked')
     )
 """
+_TAKE_SEATS = """
+    INSERT INTO reservations_booking (user_id, show_id, seat_number, status, created_at, hold_id, expires_at)
+    SELECT account.id, locked.id, seat.number, {status}, {clock}, {hold}, {expires}
+    FROM account, locked, {seats} AS seat {from_hold}
+    WHERE locked.date_time > {clock} AND %(highest)s <= locked.total_seats
+    ORDER BY seat.number
+    ON CONFLICT (show_id, seat_number) WHERE status IN ('booked', 'held', 'blocked') DO UPDATE
+    SET user_id = excluded.user_id, status = excluded.status, created_at = excluded.created_at,
+        expires_at = excluded.expires_at, hold_id = {kept_hold}
+    WHERE reservations_booking.status = 'held' AND ({takes})
+    RETURNING {claim}
+"""
+_RUN_OUT = "reservations_booking.expires_at <= {clock}"
+_RUN_OUT_OR_MINE = f"{_RUN_OUT} OR reservations_booking.user_id = %(user)s"
+
+
+def _with(text: str, **parts: str) -> str:
+    for name, part in parts.items():
+        text = text.replace("{" + name + "}", part)
+    return text
+
+
+_BOOK = Verb(
+    wants=_with(
+        _WANTS_SEATS,
+        takes=_RUN_OUT_OR_MINE,
+        mine="count(*) FILTER (WHERE status = 'held' AND expires_at > {clock} AND user_id = %(user)s)",
+    ),
+    written=_with(
+        _TAKE_SEATS,
+        status="'booked'",
+        hold="CAST(NULL AS bigint)",
+        expires="{never}",
+        from_hold="",
+        # The seat of one's own hold stays with it, as if it had been confirmed.
+        kept_hold="CASE WHEN reservations_booking.user_id = excluded.user_id THEN reservations_booking.hold_id END",
+        takes=_RUN_OUT_OR_MINE,
+    ),
+)
+_HOLD = Verb(
+    wants=_with(
+        _WANTS_SEATS,
+        takes=_RUN_OUT,
+        mine="""(
+            SELECT count(*) FROM reservations_booking AS held
+            WHERE held.show_id = %(show)s AND held.status = 'held' AND held.expires_at > {clock}
+                AND held.user_id = %(user)s
+        )""",
+    ),
+    writes={
+        "hold": """
+            INSERT INTO reservations_hold (user_id, show_id, size, created_at)
+            SELECT account.id, locked.id, %(size)s, {clock} FROM account, locked, wanted
+            WHERE locked.date_time > {clock} AND %(highest)s <= locked.total_seats
+                AND wanted.mine + %(size)s <= %(most)s
+            RETURNING reservations_hold.id
+        """
+    },
+    written=_with(
+        _TAKE_SEATS,
+        status="'held'",
+        hold="hold.id",
+        expires="{least}({soon}, locked.date_time)",
+        from_hold=", hold",
+        kept_hold="excluded.hold_id",
+        takes=_RUN_OUT,
+    ),
+)
+
+# --- What becomes of a hold -------------------------------------------------------------------
+
+_WANTS_HOLD = """
+    wanted AS (
+        SELECT show_id, CAST(NULL AS text) AS refused, size AS mine, created_at FROM reservations_hold
+        WHERE id = %(hold)s AND user_id = %(user)s AND released_at IS NULL
+    )
+"""
+# The clock is read when all claims are locked: nobody else can have taken one over before its hold had run out.
+_HELD = """
+    held AS (
+        SELECT reservations_booking.id, reservations_booking.expires_at AS ends
+        FROM reservations_booking JOIN locked ON locked.id = show_id
+        WHERE hold_id = %(hold)s AND status = 'held' ORDER BY seat_number {lock_claims}
+    ),
+    moment AS {materialized} (SELECT min(ends) AS ends, {clock} AS now FROM held),
+    may AS (
+        SELECT moment.now, locked.date_time, locked.id AS show_id FROM account, locked, moment
+        WHERE moment.ends > moment.now AND locked.date_time > moment.now
+    )
+"""
+_CONFIRM = Verb(
+    wants=_WANTS_HOLD,
+    reads=_HELD,
+    written="""
+        UPDATE reservations_booking SET status = 'booked', expires_at = NULL, created_at = may.now
+        FROM may, held WHERE reservations_booking.id = held.id RETURNING {claim}
+    """,
+)
+_EXTEND = Verb(
+    wants=_WANTS_HOLD,
+    reads=_HELD,
+    written="""
+        UPDATE reservations_booking
+        SET expires_at = {greatest}(expires_at, {least}({soon}, {latest}, may.date_time))
+        FROM may, held, wanted WHERE reservations_booking.id = held.id RETURNING {claim}
+    """,
+)
+_RELEASE = Verb(
+    wants=_WANTS_HOLD,
+    reads=_HELD,
+    written="""
+        UPDATE reservations_booking SET status = 'freed', expires_at = NULL
+        FROM may, held WHERE reservations_booking.id = held.id RETURNING {claim}
+    """,
+    ends="""
+        UPDATE reservations_hold SET released_at = {clock}
+        WHERE reservations_hold.id = %(hold)s AND EXISTS (SELECT 1 FROM written)
+    """,
+)
+
+# --- What becomes of a booking ----------------------------------------------------------------
+
+_CANCEL = Verb(
+    wants="""
+        wanted AS (
+            SELECT show_id, CASE WHEN status <> 'booked' THEN status END AS refused, 0 AS mine
+            FROM reservations_booking
+            WHERE id = %(booking)s AND user_id = %(user)s AND status IN ('booked', 'cancelled')
+        )
+    """,
+    written="""
+        UPDATE reservations_booking SET status = 'cancelled', cancelled_at = {clock} FROM account, locked
+        WHERE reservations_booking.id = %(booking)s AND reservations_booking.user_id = account.id
+            AND status = 'booked' AND locked.date_time > {clock}
+        RETURNING {claim}
+    """,
+)
+_ON_TARGET = """
+    FROM reservations_booking AS other
+    WHERE other.show_id = booking.show_id AND other.seat_number = %(seat)s AND other.id <> booking.id
+        AND other.status IN ('booked', 'held', 'blocked')
+"""
+_TAKES_TARGET = "other.status = 'held' AND (other.expires_at <= {clock} OR other.user_id = %(user)s)"
+_MOVE = Verb(
+    can_fail=True,
+    wants=f"""
+        wanted AS (
+            SELECT show_id,
+                CASE WHEN status <> 'booked' THEN status ELSE
+                    (SELECT other.seat_number || ' ' || other.status {_ON_TARGET} AND NOT ({_TAKES_TARGET}))
+                END AS refused,
+                (SELECT count(*) {_ON_TARGET} AND other.status = 'held' AND other.expires_at > {{clock}}) AS mine
+            FROM reservations_booking AS booking
+            WHERE id = %(booking)s AND user_id = %(user)s AND status IN ('booked', 'cancelled')
+        )
+    """,
+    reads="""
+        mover AS (
+            SELECT reservations_booking.id, reservations_booking.show_id, reservations_booking.seat_number
+            FROM reservations_booking, account, locked
+            WHERE reservations_booking.id = %(booking)s AND reservations_booking.user_id = account.id
+                AND status = 'booked' AND locked.date_time > {clock} AND %(seat)s <= locked.total_seats
+            {lock_claims}
+        )
+    """,
+    writes={
+        "cleared": """
+            UPDATE reservations_booking SET status = 'freed', expires_at = NULL FROM mover
+            WHERE reservations_booking.show_id = mover.show_id AND reservations_booking.seat_number = %(seat)s
+                AND status = 'held' AND (expires_at <= {clock} OR user_id = %(user)s)
+            RETURNING reservations_booking.id
+        """,
+        # What tells that the seat which is left has changed.
+        "leaves": """
+            INSERT INTO reservations_booking (show_id, seat_number, status, created_at)
+            SELECT show_id, seat_number, 'freed', {clock} FROM mover WHERE seat_number <> %(seat)s
+            RETURNING reservations_booking.id
+        """,
+    },
+    written="""
+        UPDATE reservations_booking SET seat_number = %(seat)s FROM mover, (SELECT count(*) FROM cleared) AS first
+        WHERE reservations_booking.id = mover.id RETURNING {claim}
+    """,
+)
+
+# --- What all have in common ------------------------------------------------------------------
 
 _ACCOUNT = """
     account AS (
@@ -71,20 +275,24 @@ _ACCOUNT = """
 """
 _LOCKED = {
     "postgresql": """
-        queue AS MATERIALIZED (SELECT pg_advisory_xact_lock_shared(show_id), show_id FROM wanted WHERE NOT refused),
+        queue AS MATERIALIZED (
+            SELECT pg_advisory_xact_lock_shared(show_id), show_id FROM wanted WHERE refused IS NULL
+        ),
         locked AS (
             SELECT catalog_show.* FROM queue JOIN catalog_show ON catalog_show.id = queue.show_id
             FOR SHARE OF catalog_show
         )
     """,
-    "sqlite": "locked AS (SELECT catalog_show.* FROM wanted JOIN catalog_show ON id = show_id WHERE NOT refused)",
+    "sqlite": "locked AS (SELECT catalog_show.* FROM wanted JOIN catalog_show ON id = show_id WHERE refused IS NULL)",
 }
 
-_STATE = """
+_STATE = f"""
     SELECT
-        EXISTS (SELECT 1 FROM account), wanted.refused, {clock} >= show.date_time,
-        (SELECT count(*) FROM reservations_booking WHERE show_id = wanted.show_id AND status = 'booked'),
-        show.id, show.screen_name, show.date_time, show.total_seats, movie.id, movie.title, movie.duration_minutes
+        EXISTS (SELECT 1 FROM account), wanted.show_id, wanted.refused, wanted.mine, {{clock}} >= show.date_time,
+        (SELECT count(*) FROM reservations_booking WHERE show_id = wanted.show_id AND {_LIVE}),
+        (SELECT count(*) FROM reservations_booking WHERE show_id = wanted.show_id AND status = 'held'),
+        (SELECT count(*) FROM reservations_booking WHERE show_id = wanted.show_id AND {_LAPSED}),
+        {_SHOW}, {_MOVIE}
     FROM (SELECT 1) AS one
     LEFT JOIN wanted ON 1 = 1
     LEFT JOIN (
@@ -94,83 +302,218 @@ _STATE = """
     ) AS show ON 1 = 1
     LEFT JOIN catalog_movie AS movie ON movie.id = show.movie_id
 """
-_STATE_FIELDS = 11
+_STATE_FIELDS = 8
+_SHOW_FIELDS = len(Show._meta.concrete_fields)
+_FACTS = _STATE_FIELDS + _SHOW_FIELDS + len(Movie._meta.concrete_fields)
+
+_DIALECTS = {
+    "postgresql": {
+        "clock": "clock_timestamp()",
+        "soon": "clock_timestamp() + %(seconds)s * interval '1 second'",
+        "latest": "wanted.created_at + %(longest)s * interval '1 second'",
+        "never": "CAST(NULL AS timestamptz)",
+        "least": "least",
+        "greatest": "greatest",
+        "listed": "string_agg(seat_number || ' ' || status, ',' ORDER BY seat_number)",
+        "among": "= ANY(%(seats)s::smallint[])",
+        "seats": "(SELECT unnest(%(seats)s::smallint[]) AS number)",
+        "lock_claims": "FOR UPDATE OF reservations_booking",
+        "materialized": "MATERIALIZED",
+        "claim": _CLAIM,
+    },
+    "sqlite": {
+        "clock": "%(now)s",
+        "soon": "%(soon)s",
+        "latest": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', wanted.created_at, '+' || %(longest)s || ' seconds')",
+        "never": "NULL",
+        "least": "min",
+        "greatest": "max",
+        "listed": "group_concat(seat_number || ' ' || status)",
+        "among": "IN (SELECT value FROM json_each(%(seats)s))",
+        "seats": "(SELECT value AS number FROM json_each(%(seats)s))",
+        "lock_claims": "",
+        "materialized": "",
+        "claim": _CLAIM,
+    },
+}
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a statement saw, and the booking that it wrote, if it did."""
+    """What a statement saw, and the claims that it wrote, if it did."""
 
     account_stands: bool
-    refused: bool | None
-    """Whether the seat was taken, or the booking cancelled; None if there is no such booking of this account."""
+    exists: bool
+    """Whether there is what the verb is about, and it is this account's."""
+    refused: str | None
+    """What stood in the way: claims as "7 booked,8 held", or the status of the booking."""
+    mine: int
+    """Booking and moving: how many of the seats the account held. Holding: how many of the show it holds. Otherwise:
+    how many the hold had at first."""
     begun: bool
-    sold: int
-    """Live bookings of the show, before this one was written."""
+    full: bool
+    """Whether every seat is booked or blocked."""
+    available: int
+    """Seats that were available before anything was written."""
     show: Show | None
-    written: Booking | None
+    written: list[Booking]
+
+    @property
+    def in_the_way(self) -> dict[int, str]:
+        """The seats that are not to be had, with the status of each."""
+        claims = (claim.split(" ") for claim in (self.refused or "").split(",") if claim)
+        return {int(number): status for number, status in sorted(claims, key=lambda claim: int(claim[0]))}
 
 
-def book(*, user: Account, show_id: int, seat_number: int) -> Found:
-    """Book a seat, if it can be had; only the table's own constraints are raised."""
-    return _run(_BOOK_WANTS, _BOOK, user, show=show_id, seat=seat_number)
+class RaceLost(Exception):
+    """Rivals were faster after the statement had looked; nothing is written."""
+
+
+def book(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Found:
+    """Book seats, if all can be had."""
+    return _run(_BOOK, user, size=len(seat_numbers), show=show_id, **_seats(seat_numbers))
+
+
+def hold(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Found:
+    """Hold seats, if all can be had; within a transaction."""
+    values = {**_seats(seat_numbers), "seconds": settings.HOLD_SECONDS, "most": settings.HOLD_SEATS}
+    return _run(_HOLD, user, size=len(seat_numbers), show=show_id, **values)
+
+
+def confirm(*, user: Account, hold_id: int) -> Found:
+    """Book the seats of a hold, if it has not run out."""
+    return _run(_CONFIRM, user, hold=hold_id)
+
+
+def extend(*, user: Account, hold_id: int) -> Found:
+    """Let a hold last for its whole time again, but not beyond the longest, if it has not run out."""
+    return _run(_EXTEND, user, hold=hold_id, seconds=settings.HOLD_SECONDS, longest=settings.HOLD_LONGEST_SECONDS)
+
+
+def release(*, user: Account, hold_id: int) -> Found:
+    """Give the seats of a hold back, if it has not run out."""
+    return _run(_RELEASE, user, hold=hold_id)
 
 
 def cancel(*, user: Account, booking_id: int) -> Found:
     """Cancel a booking, if it is this account's and live."""
-    return _run(_CANCEL_WANTS, _CANCEL, user, booking=booking_id)
+    return _run(_CANCEL, user, booking=booking_id)
 
 
-def _run(wants: str, write: str, user: Account, **values: int) -> Found:
-    parameters: dict[str, Any] = {"user": user.pk, "fingerprint": user.fingerprint, **values}
+def move(*, user: Account, booking_id: int, seat_number: int) -> Found:
+    """Give a booking another seat, if that can be had."""
+    return _run(_MOVE, user, booking=booking_id, seat=seat_number)
+
+
+def _seats(seat_numbers: Sequence[int]) -> dict[str, Any]:
+    # A number that no show has would not fit the column either; then there are no seats, and the highest says why.
+    fits = all(1 <= number <= MOST_SEATS for number in seat_numbers)
+    seats = [*seat_numbers] if fits else []
+    return {
+        "seats": seats if connection.vendor == "postgresql" else json.dumps(seats),
+        "highest": max(seats) if seats else MOST_SEATS + 1,
+    }
+
+
+def _run(verb: Verb, user: Account, size: int | None = None, **values: Any) -> Found:
+    """Run a statement; ``size`` is how many claims it has to write, where it could be some of them.
+
+    :raises RaceLost: it could not write all of them after all.
+    """
+    parameters: dict[str, Any] = {"user": user.pk, "fingerprint": user.fingerprint, "size": size, **values}
+    attempt = functools.partial(_on_postgresql if connection.vendor == "postgresql" else _on_sqlite, verb, parameters)
+    try:
+        if not connection.in_atomic_block or not (verb.can_fail or (size or 0) > 1):
+            return attempt()
+        with transaction.atomic():  # what fails within must not end the transaction around it
+            return attempt()
+    except DataError as fault:
+        raise RaceLost from fault
+    except IntegrityError as fault:
+        if violates(fault, "seat_has_one_live_claim"):
+            raise RaceLost from fault
+        raise
+
+
+def _on_postgresql(verb: Verb, parameters: dict[str, Any]) -> Found:
     with connection.cursor() as cursor:
-        if connection.vendor == "postgresql":
-            cursor.execute(_in_one(wants, _LOCKED["postgresql"], write), parameters)
-            row = cursor.fetchone()
-            return _found(row[:_STATE_FIELDS], row[_STATE_FIELDS:])
-        parameters["now"] = connection.ops.adapt_datetimefield_value(timezone.now())
-        state, writing = _in_two(wants, _LOCKED["sqlite"], write)
+        cursor.execute(_in_one(verb, _LOCKED["postgresql"], several=(parameters["size"] or 0) > 1), parameters)
+        rows = cursor.fetchall()
+    claims = [row[_FACTS : _FACTS + len(Booking._meta.concrete_fields)] for row in rows if row[_FACTS] is not None]
+    return _found(rows[0], claims)
+
+
+def _on_sqlite(verb: Verb, parameters: dict[str, Any]) -> Found:
+    now = timezone.now()
+    parameters["now"] = as_text(now)
+    parameters["soon"] = as_text(now + timedelta(seconds=parameters.get("seconds", 0)))
+    state, writes, writing = _in_many(verb)
+    with connection.cursor() as cursor:
         cursor.execute(state, parameters)
         found = cursor.fetchone()
+        for name, write in writes:
+            cursor.execute(write, parameters)
+            parameters[f"{name}_id"] = (cursor.fetchone() or (None,))[0]
         cursor.execute(writing, parameters)
-        return _found(found, cursor.fetchone() or (None,))
+        claims = cursor.fetchall()
+        if claims and verb.ends:
+            cursor.execute(_with("WITH written AS (SELECT 1) " + verb.ends, **_DIALECTS["sqlite"]), parameters)
+    return _found(found, sorted(claims, key=lambda claim: claim[3]))
 
 
 @functools.cache
-def _in_one(wants: str, locked: str, write: str) -> str:
+def _in_one(verb: Verb, locked: str, *, several: bool) -> str:
+    parts = [_ACCOUNT, verb.wants, locked, verb.reads]
+    parts += [f"{name} AS ({write})" for name, write in verb.writes.items()]
+    parts += [f"written AS ({verb.written})"]
+    parts += [f"ended AS ({verb.ends})"] if verb.ends else []
+    all_or_none = "1 / CASE WHEN (SELECT count(*) FROM written) IN (0, %(size)s) THEN 1 ELSE 0 END"
     statement = f"""
-        WITH {_ACCOUNT}, {wants}, {locked}, written AS ({write})
-        SELECT state.*, written.* FROM ({_STATE}) AS state LEFT JOIN written ON 1 = 1
+        WITH {", ".join(part for part in parts if part)}
+        SELECT state.*, written.* {", " + all_or_none if several else ""}
+        FROM ({_STATE}) AS state LEFT JOIN written ON 1 = 1 ORDER BY written.seat_number
     """
-    return statement.format(clock="clock_timestamp()")
+    return _with(statement, **_DIALECTS["postgresql"])
 
 
 @functools.cache
-def _in_two(wants: str, locked: str, write: str) -> tuple[str, str]:
-    parts = f"WITH {_ACCOUNT}, {wants}, {locked}"
-    return (parts + _STATE).format(clock="%(now)s"), (parts + write).format(clock="%(now)s")
+def _in_many(verb: Verb) -> tuple[str, list[tuple[str, str]], str]:
+    """Give the statement for the state, those that write first, and the one that gives back claims."""
+    common = "WITH " + ", ".join(part for part in (_ACCOUNT, verb.wants, _LOCKED["sqlite"], verb.reads) if part)
+    writes = []
+    done = ""
+    for name, write in verb.writes.items():
+        writes.append((name, _with(common + done + write, **_DIALECTS["sqlite"])))
+        done += f", {name} AS (SELECT %({name}_id)s AS id WHERE %({name}_id)s IS NOT NULL)"
+    state = _with(common + _STATE, **_DIALECTS["sqlite"])
+    return state, writes, _with(common + done + verb.written, **_DIALECTS["sqlite"])
 
 
-def _found(state: Sequence[Any], written: Sequence[Any]) -> Found:
-    account_stands, refused, begun, sold, *facts = state
-    show = row_of(Show, [facts[0], facts[4], *facts[1:4]]) if facts[0] is not None else None
+def _found(state: Sequence[Any], claims: Sequence[Sequence[Any]]) -> Found:
+    account_stands, about, refused, mine, begun, claimed, held, lapsed = state[:_STATE_FIELDS]
+    facts = state[_STATE_FIELDS:_FACTS]
+    show = row_of(Show, facts[:_SHOW_FIELDS]) if facts[0] is not None else None
     if show:
-        show.movie = row_of(Movie, facts[4:])
+        show.movie = row_of(Movie, facts[_SHOW_FIELDS:])
+    seats = show.total_seats if show else 0
     return Found(
         account_stands=bool(account_stands),
+        exists=about is not None,
         refused=refused,
+        mine=mine or 0,
         begun=bool(begun),
-        sold=sold,
+        full=claimed - held >= seats,
+        available=seats - claimed + lapsed,
         show=show,
-        written=row_of(Booking, written) if written[0] is not None else None,
+        written=[row_of(Booking, claim) for claim in claims],
     )
 
 
 def row_of(model: type[M], columns: Sequence[Any]) -> M:
     """Make a row of a model out of its columns, in their order; times may be text, or without an offset."""
-    fields = model._meta.concrete_fields
+    fields = model._meta.concrete_fields[: len(columns)]
     values = [
-        _instant(value) if isinstance(field, DateTimeField) else value
+        instant_of(value) if isinstance(field, DateTimeField) else value
         for field, value in zip(fields, columns, strict=True)
     ]
     return model.from_db(connection.alias, [field.attname for field in fields], values)
@@ -181,7 +524,13 @@ def columns_of(row: Model) -> list[Any]:
     return [getattr(row, field.attname) for field in row._meta.concrete_fields]
 
 
-def _instant(value: datetime | str | None) -> datetime | None:
+def instant_of(value: datetime | str | None) -> datetime | None:
+    """Read an instant as either database gives it."""
     if isinstance(value, str):
         value = datetime.fromisoformat(value)
     return value and value.replace(tzinfo=value.tzinfo or UTC)
+
+
+def as_text(instant: datetime) -> str:
+    """Write an instant as SQLite keeps it, always with its fraction, so that texts compare as instants do."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

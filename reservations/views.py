@@ -4,6 +4,7 @@ from functools import partial
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from drf_spectacular.utils import PolymorphicProxySerializer
 
 from catalog.models import Movie, Show
 from catalog.programme import Protected
@@ -27,19 +28,24 @@ from reservations import scheduling
 from reservations.availability import available
 from reservations.booking import (
     AlreadyCancelled,
+    SeatBlocked,
+    SeatHeld,
     SeatOutOfRange,
+    SeatsUnavailable,
     SeatTaken,
     ShowFull,
     ShowStarted,
     book_seat,
+    book_seats,
     cancel_booking,
 )
+from reservations.choosing import NoAdjacentSeats
 from reservations.models import Booking
 from reservations.scheduling import SeatsInUse
+from reservations.seat_serializers import BookSeatSerializer
 from reservations.serializers import (
     BookingQuery,
     BookingSerializer,
-    BookSeatSerializer,
     ShowQuery,
     ShowSerializer,
     by_id,
@@ -147,21 +153,36 @@ class BookView(VerbView):
         "bookSeat",
         "Book a seat",
         request=BookSeatSerializer,
-        answer=BookingSerializer,
+        answer=PolymorphicProxySerializer(
+            "Booked", [BookingSerializer, BookingSerializer(many=True)], resource_type_field_name=None, many=False
+        ),
         status=201,
-        refuses=[SeatOutOfRange, SeatTaken, ShowFull, ShowStarted],
+        example=BookingSerializer.example,
+        refuses=[
+            SeatOutOfRange,
+            SeatTaken,
+            SeatHeld,
+            SeatBlocked,
+            SeatsUnavailable,
+            NoAdjacentSeats,
+            ShowFull,
+            ShowStarted,
+        ],
         keyed=True,
         tags=["bookings"],
     )
     def post(self, request: HttpRequest, show_id: int) -> HttpResponse:
-        """A 201 is durable: the seat is yours. Of many who want one seat, one gets it."""
-        booking = book_seat(
-            user=user_of(request),
-            show_id=show_id,
-            idempotency_key=idempotency_key_of(request),
-            **read(BookSeatSerializer, request),
-        )
-        return answer(write(BookingSerializer, booking), status=201, headers=headers_of_replay(booking))
+        """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
+        the booking; to `seat_numbers` and to `best` it is a list of bookings, all or none."""
+        wish = read(BookSeatSerializer, request)
+        who: dict[str, Any] = {"user": user_of(request), "show_id": show_id}
+        who["idempotency_key"] = idempotency_key_of(request)
+        if "seat_number" in wish:
+            booking = book_seat(**who, seat_number=wish["seat_number"])
+            return answer(write(BookingSerializer, booking), status=201, headers=headers_of_replay(booking))
+        bookings = book_seats(**who, **wish)
+        rows = [write(BookingSerializer, booking) for booking in bookings]
+        return answer(rows, status=201, headers=headers_of_replay(bookings))
 
 
 class BookingView(View):

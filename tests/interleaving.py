@@ -4,10 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
+
+from reservations import statements
 
 Call = Callable[[], Any]
 PATIENCE = 20  # seconds until a test that hangs fails
@@ -110,6 +113,63 @@ def wait_until_blocked_or_done(racer: Racer, *, waiting: int = 1) -> None:
             if cursor.fetchone()[0] >= waiting:
                 return
         time.sleep(0.005)
+
+
+@contextmanager
+def meanwhile(deed: Call) -> Iterator[None]:
+    """Do something in a transaction that is open for as long as the block, on a connection of its own."""
+    done, go_on = threading.Event(), threading.Event()
+
+    def stay() -> None:
+        with transaction.atomic():
+            deed()
+            done.set()
+            assert go_on.wait(PATIENCE)
+
+    other = Racer(stay)
+    try:
+        assert done.wait(PATIENCE), f"it did not come so far: {other.outcome!r}"
+        yield
+    finally:
+        go_on.set()
+        assert other.finish() is None, other.outcome
+
+
+def deadlocks() -> int:
+    """Count the deadlocks that the database had to resolve so far, once all connections but this have told theirs."""
+    with connection.cursor() as cursor:
+        deadline = time.monotonic() + PATIENCE
+        others = True
+        while others and time.monotonic() < deadline:  # a connection tells at the latest when it is closed
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+            others = cursor.fetchone()[0] > 0
+        cursor.execute("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        return int(cursor.fetchone()[0])
+
+
+@contextmanager
+def rewritten(monkeypatch: pytest.MonkeyPatch, verb: str, *pairs: tuple[str, str]) -> Iterator[None]:
+    """Run a verb's statement with parts of its text replaced: with a guard taken out, or slowly."""
+    original = getattr(statements, verb)
+    found: set[str] = set()
+
+    def changed(text: str) -> str:
+        for old, new in pairs:
+            if old in text:
+                found.add(old)
+            text = text.replace(old, new)
+        return text
+
+    texts = {part.name: getattr(original, part.name) for part in fields(original)}
+    new = {name: changed(text) for name, text in texts.items() if isinstance(text, str)}
+    new["writes"] = {name: changed(text) for name, text in original.writes.items()}
+    assert found == {old for old, _ in pairs}, "the statement reads otherwise by now"
+    with monkeypatch.context() as patch:
+        patch.setattr(statements, verb, replace(original, **new))
+        yield
 
 
 @contextmanager

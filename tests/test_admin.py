@@ -99,7 +99,7 @@ class TestShows:
         response = admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3))
         assert response.status_code == 200
         assert response.context["adminform"].errors["total_seats"] == [
-            "Seat 4 is booked: the show can't have fewer seats."
+            "Seat 4 is booked or held: the show can't have fewer seats."
         ]
         assert Show.objects.get().total_seats == 5
         cancel_booking(user=alice, booking_id=booking.pk)

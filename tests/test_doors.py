@@ -31,6 +31,7 @@ class TestBookSeat:
                 "screen_name": "Aurora",
                 "date_time": show.date_time.isoformat().replace("+00:00", "Z"),
                 "total_seats": 5,
+                "seats_per_row": 10,
                 "available_seats": 4,
             },
         }

@@ -156,13 +156,13 @@ class TestOneTransaction:
         def crashing(*_: Any, **__: Any) -> None:
             raise RuntimeError("the process is killed")
 
-        whole = domain._in_full
-        monkeypatch.setattr(domain, "_in_full", crashing)
+        whole = domain.in_full
+        monkeypatch.setattr(domain, "in_full", crashing)
         with pytest.raises(RuntimeError):
             book_seat(user=alice, show_id=show.pk, seat_number=3, idempotency_key=key)
         assert not Booking.objects.exists()
         assert not IdempotencyKey.objects.exists()
-        monkeypatch.setattr(domain, "_in_full", whole)
+        monkeypatch.setattr(domain, "in_full", whole)
         assert not book_seat(user=alice, show_id=show.pk, seat_number=3, idempotency_key=key).replayed
 
     @pytest.mark.parametrize("kept", [True, False], ids=["committed", "rolled back"])
@@ -219,7 +219,7 @@ class TestRaces:
         def book() -> Any:
             return book_seat(user=alice, show_id=show.pk, seat_number=3, idempotency_key=key)
 
-        first, second = run_into(book, book, module=domain, stop_after="_in_full", monkeypatch=monkeypatch)
+        first, second = run_into(book, book, module=domain, stop_after="in_full", monkeypatch=monkeypatch)
         assert second.pk == first.pk
         assert (first.replayed, second.replayed) == (False, True)
 
@@ -229,7 +229,7 @@ class TestRaces:
         def book() -> Any:
             return book_seat(user=alice, show_id=show.pk, seat_number=3, idempotency_key=key)
 
-        _, second = run_into(book, book, module=domain, stop_after="_in_full", monkeypatch=monkeypatch, abort=True)
+        _, second = run_into(book, book, module=domain, stop_after="in_full", monkeypatch=monkeypatch, abort=True)
         assert not second.replayed
         assert Booking.objects.get().pk == second.pk
 
@@ -243,7 +243,7 @@ class TestRaces:
         def book() -> Any:
             return book_seat(user=alice, show_id=show_full.pk, seat_number=1, idempotency_key=key)
 
-        _, second = run_into(book, book, module=domain, stop_after="_in_full", monkeypatch=monkeypatch)
+        _, second = run_into(book, book, module=domain, stop_after="in_full", monkeypatch=monkeypatch)
         assert isinstance(second, ShowFull)
 
     def test_in_progress_is_told_when_the_first_takes_too_long(
@@ -257,7 +257,7 @@ class TestRaces:
             lambda: book_seat(user=alice, show_id=show.pk, seat_number=3, idempotency_key=key),
             lambda: rest.book(alice, show.pk, 3, key=key),
             module=domain,
-            stop_after="_in_full",
+            stop_after="in_full",
             monkeypatch=monkeypatch,
             until_done=True,
         )
@@ -271,7 +271,7 @@ class TestRaces:
         def book() -> Any:
             return book_seat(user=alice, show_id=show.pk, seat_number=3, idempotency_key=key)
 
-        _, told = run_into(book, book, module=domain, stop_after="_in_full", monkeypatch=monkeypatch, until_done=True)
+        _, told = run_into(book, book, module=domain, stop_after="in_full", monkeypatch=monkeypatch, until_done=True)
         assert isinstance(told, IdempotencyInProgress)
         assert book().replayed
 
@@ -296,7 +296,7 @@ def test_it_is_the_statement_that_looks(alice: User, show: Any, monkeypatch: pyt
     """Without its look at the account the statement would book for anybody."""
     monkeypatch.setattr(statements, "_ACCOUNT", "account AS (SELECT id FROM core_user WHERE id = %(user)s)")
     statements._in_one.cache_clear()
-    statements._in_two.cache_clear()
+    statements._in_many.cache_clear()
     try:
         User.objects.filter(pk=alice.pk).update(is_active=False)
         assert book_seat(user=alice, show_id=show.pk, seat_number=1).seat_number == 1
@@ -304,5 +304,5 @@ def test_it_is_the_statement_that_looks(alice: User, show: Any, monkeypatch: pyt
             book_seat(user=alice, show_id=show.pk + 1, seat_number=1)
     finally:
         statements._in_one.cache_clear()
-        statements._in_two.cache_clear()
+        statements._in_many.cache_clear()
         connections["default"].queries_log.clear()

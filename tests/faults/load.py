@@ -2,6 +2,7 @@
 
 import heapq
 import json
+import resource
 import selectors
 import socket
 import threading
@@ -149,7 +150,11 @@ class Load(threading.Thread):
         self.seconds = time.monotonic() - self.begun
 
     def run(self) -> None:
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # a connection is a file
         for number in range(self._connections):
+            if self._over.is_set():
+                break
             self._send_later(self._connect(), self.begun + number * self._period / self._connections)
         while not self._over.is_set():
             while self._due and self._due[0][0] <= time.monotonic():

@@ -13,20 +13,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 
-from tests.fight.table import Row
+from tests.fight.history import HOLD_SECONDS, LONGEST_HOLD
+from tests.fight.table import HoldRow, Row, Table
 from tests.postgres import Server, server
 from tests.service import Service
 
 UNGUARDED = [sys.executable, "-m", "tests.fight.unguarded"]
 
 _WITHOUT_THE_INDEX = """
-    DROP INDEX seat_has_one_live_booking;
-    CREATE INDEX seat_has_one_live_booking ON reservations_booking (show_id, seat_number) WHERE status = 'booked';
+    DROP INDEX seat_has_one_live_claim;
+    CREATE INDEX seat_has_one_live_claim ON reservations_booking (show_id, seat_number)
+    WHERE status IN ('booked', 'held', 'blocked');
 """
+
+# What the fighters hold runs out while they fight, and some of them want more than they may hold.
+_SETTINGS = {"HOLD_SECONDS": str(HOLD_SECONDS), "HOLD_LONGEST_SECONDS": str(LONGEST_HOLD), "HOLD_SEATS": "4"}
 
 
 @dataclass
@@ -50,19 +57,44 @@ class Arena:
         """Leave an index that is not unique, so that the searches stay what they are."""
         self.run(_WITHOUT_THE_INDEX)
 
-    def bookings(self, shows: list[int], client_of: dict[int, int]) -> list[Row]:
-        """Read what the table says of the shows, in one statement."""
-        query = (
-            "SELECT id, user_id, show_id, seat_number, status = 'booked' FROM reservations_booking "
-            f"WHERE show_id IN ({', '.join(map(str, shows))}) ORDER BY id"
+    def table(self, shows: list[int], client_of: dict[int, int]) -> Table:
+        """Read what the table says of the shows: two statements, when nobody writes any more."""
+        among = f"show_id IN ({', '.join(map(str, shows))}) ORDER BY id"
+        start = time.monotonic_ns()
+        claims = self._rows(
+            "SELECT id, user_id, show_id, seat_number, status, hold_id, created_at, reason "
+            f"FROM reservations_booking WHERE {among}"
         )
+        holds = self._rows(
+            f"SELECT id, user_id, show_id, size, created_at, released_at FROM reservations_hold WHERE {among}"
+        )
+        return Table(
+            [
+                Row(id, client_of.get(user, 0), show, seat, status, hold, _instant(created), reason)
+                for id, user, show, seat, status, hold, created, reason in claims
+            ],
+            [
+                HoldRow(id, client_of.get(user, 0), show, size, _instant(created), released is not None)
+                for id, user, show, size, created, released in holds
+            ],
+            start,
+            time.monotonic_ns(),
+        )
+
+    def deadlocks(self) -> int:
+        """Tell how many PostgreSQL has found since it was made: it counts them, but forgets when it crashes, and logs
+        each."""
+        if not self.postgres:
+            return 0
+        counted = self._rows("SELECT sum(deadlocks) FROM pg_stat_database")[0][0] or 0
+        return max(int(counted), (self.postgres.home / "log").read_text(errors="replace").count("deadlock detected"))
+
+    def _rows(self, query: str) -> list[Any]:
         if self.postgres:
             with psycopg.connect(self.postgres.url) as connection:
-                rows = connection.execute(query).fetchall()
-        else:
-            with sqlite3.connect(self._file) as connection:
-                rows = connection.execute(query).fetchall()
-        return [Row(id, client_of.get(user, 0), show, seat, bool(live)) for id, user, show, seat, live in rows]
+                return connection.execute(query).fetchall()
+        with sqlite3.connect(self._file) as connection:
+            return connection.execute(query).fetchall()
 
     @property
     def _file(self) -> str:
@@ -76,10 +108,11 @@ def arena(database: str, *, command: list[str] | None = None) -> Iterator[Arena]
         home = Path(folder)
         if database == "postgresql":
             with server() as postgres:
-                service = Service(database_url=postgres.url, log=home / "log", command=command)
+                service = Service(database_url=postgres.url, log=home / "log", settings=_SETTINGS, command=command)
                 yield from _prepared(Arena(database, service, postgres))
         else:
-            service = Service(database_url=f"sqlite:///{home / 'cinema.sqlite3'}", log=home / "log", command=command)
+            url = f"sqlite:///{home / 'cinema.sqlite3'}"
+            service = Service(database_url=url, log=home / "log", settings=_SETTINGS, command=command)
             yield from _prepared(Arena(database, service))
 
 
@@ -173,6 +206,13 @@ class Adversary(threading.Thread):
         backends = [pid for pid in _children(self.place.postgres.process.pid) if _serves_a_connection(pid)]
         if backends:
             _kill(self.chance.choice(backends))
+
+
+def _instant(written: datetime | str) -> int:
+    """Tell a moment by the monotonic clock; SQLite gives it as text, without an offset."""
+    moment = datetime.fromisoformat(written) if isinstance(written, str) else written
+    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
+    return int(moment.timestamp() * 10**9) - time.time_ns() + time.monotonic_ns()
 
 
 def _kill(pid: int) -> None:

@@ -1,123 +1,43 @@
-"""The fighters: each has an account, and books and cancels a few seats through either door until it is told to stop."""
+"""Who calls: fighters, who each have an account and do everything that a customer can, and staff who block seats."""
 
-import http.client
-import json
 import random
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
-from tests.fight.doors import DOORS, Answer, Door, Request
-from tests.fight.history import NOTHING_HAPPENED, OK, UNKNOWN, Call
+from tests.fight.doors import DOORS, Answer, Door, Request, RestDoor, ToldHold
+from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, TOLERANCE, UNKNOWN, Call
+from tests.fight.line import PASSWORD, Line, NotSent, Unanswered, ask_json
 
-PASSWORD = "correct horse battery staple"
-PATIENCE = 15  # seconds for an answer
 INSISTENCE = 20  # seconds for an answer to a call with a key, however often it is sent
+MOST_AT_ONCE = 3  # seats
+TELLABLE = NOTHING_HAPPENED | {"outcome_unknown"}  # what a status of 500 or more may tell
 
-Seat = tuple[int, int]  # its show, its number
-
-
-class NotSent(Exception):
-    """Nobody listens: the server has not heard of the request."""
+Place = tuple[int, int]  # a show, a seat
 
 
-class Unanswered(Exception):
-    """The connection was lost, or cut, after the request was sent."""
-
-
-@dataclass
-class Line:
-    """A connection that is kept from request to request, and opened anew when it is lost."""
-
-    port: int
-    token: str = ""
-    connection: http.client.HTTPConnection | None = None
-
-    def ask(self, door: Door, request: Request, *, cut_after: float | None = None) -> Answer:
-        """Send a request; with ``cut_after`` close the connection so many seconds later, without reading.
-
-        :raises NotSent: nothing has happened.
-        :raises Unanswered: anything may have happened.
-        """
-        connection = self._connected()
-        headers = {"Content-Type": "application/json", "Authorization": f"Bearer {self.token}"}
-        if request.key:
-            headers["Idempotency-Key"] = request.key
-        try:
-            body = None if request.body is None else json.dumps(request.body)
-            connection.request(request.method, request.path, body, headers)
-            if cut_after is not None:
-                time.sleep(cut_after)
-                raise ConnectionAbortedError
-            response = connection.getresponse()
-            content = response.read()
-        except (OSError, http.client.HTTPException) as fault:
-            self.close()
-            raise Unanswered from fault
-        try:
-            return door.answer(response.status, response.headers, content)
-        except (ValueError, KeyError, TypeError) as fault:
-            raise ValueError(f"{response.status} {content[:500]!r} in answer to {request}") from fault
-
-    def _connected(self) -> http.client.HTTPConnection:
-        if self.connection is None:
-            connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
-            try:
-                connection.connect()
-            except OSError as fault:
-                raise NotSent from fault
-            self.connection = connection
-        return self.connection
-
-    def close(self) -> None:
-        if self.connection:
-            self.connection.close()
-        self.connection = None
-
-
-def ask_json(port: int, method: str, path: str, body: Any, token: str = "") -> Any:
-    """Ask for something that must be had, while nothing fights yet."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
-    headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
-    connection.request(method, path, json.dumps(body), headers)
-    response = connection.getresponse()
-    told = json.loads(response.read())
-    connection.close()
-    assert response.status < 300, f"{method} {path}: {response.status} {told}"
-    return told
-
-
-@dataclass
-class Known:
-    """What a client knows of its bookings."""
-
-    live: dict[int, Seat] = field(default_factory=dict)
-    gone: dict[int, Seat] = field(default_factory=dict)
-    unsure: bool = False
-    """Whether a booking of its own may be there that it does not know."""
-
-
-class Fighter(threading.Thread):
+class Client(threading.Thread):
     """One client; ``calls`` is its part of the history, ``faults`` is what no history would show."""
 
-    def __init__(self, number: int, port: int, seats: list[Seat], stop: threading.Event, *, seed: int, keys: bool):
-        super().__init__(name=f"fighter {number}")
+    def __init__(
+        self, name: str, number: int, port: int, shows: dict[int, list[int]], stop: threading.Event, seed: int
+    ):
+        super().__init__(name=name)
         self.number = number
-        self.seats = seats
+        self.shows = shows  # the numbers of their seats
         self.stop = stop
-        self.keys = keys
         self.chance = random.Random(f"{seed}:{number}")
         self.line = Line(port)
         self.calls: list[Call] = []
         self.faults: list[str] = []
         self.counts: Counter[str] = Counter()
-        self.known = Known()
-        self.answered: list[tuple[Door, Request, Answer]] = []  # with a key, to be sent again
 
     def sign_up(self) -> None:
-        account = {"username": f"fighter{self.number}", "password": PASSWORD}
+        account = {"username": self.name, "password": PASSWORD}
         self.user = int(ask_json(self.line.port, "POST", "/signup", account)["id"])
         self._log_in()
 
@@ -129,115 +49,29 @@ class Fighter(threading.Thread):
                 self.stop.wait(self.chance.uniform(0.02, 0.1))
             except Exception as fault:
                 # An answer of another shape, most likely; the fight goes on, and is lost.
-                self.faults.append(f"Client {self.number} stumbled: {fault!r}")
+                self.faults.append(f"{self.name} stumbled: {fault!r}")
         self.line.close()
 
-    # --- What to do next ---
-
     def _step(self) -> None:
-        known, roll = self.known, self.chance.random()
-        if self.answered and roll < 0.03:
-            self._send_again()
-        elif roll < (0.3 if known.unsure else 0.08):
-            self._look()
-        elif known.gone and roll > 0.96:
-            self._cancel(*self.chance.choice(list(known.gone.items())))
-        elif known.live and (len(known.live) > 1 or self.chance.random() < 0.5):
-            self._cancel(*self.chance.choice(list(known.live.items())))
-        else:
-            self._book()
+        raise NotImplementedError
 
-    def _book(self) -> None:
-        show, seat = self.chance.choice(self.seats)
-        door, key = self._door(), self._key()
-        request = door.book(show, seat, key)
-        call, answer = self._call("book", show, seat, door, request, insist=key is not None)
-        if call.outcome == UNKNOWN:
-            self.known.unsure = True
-        elif call.outcome == OK and answer:
-            (told,) = answer.bookings
-            call.booking = told.id
-            self.known.live[told.id] = show, seat
-            if (told.show, told.seat) != (show, seat) or told.status != "booked":
-                self.faults.append(f"{call.told(call.start)}: answered with {told}.")
-
-    def _cancel(self, booking: int, at: Seat) -> None:
-        door, key = self._door(), self._key()
-        request = door.cancel(booking, key)
-        call, answer = self._call("cancel", *at, door, request, booking=booking, insist=key is not None)
-        if call.outcome in (OK, "already_cancelled"):
-            self.known.live.pop(booking, None)
-            self.known.gone[booking] = at
-        if call.outcome == OK and answer:
-            (told,) = answer.bookings
-            if (told.id, told.show, told.seat, told.status) != (booking, *at, "cancelled"):
-                self.faults.append(f"{call.told(call.start)}: answered with {told}.")
-
-    def _look(self) -> None:
-        """Read the list of live bookings, which is a look at each seat; and learn of those that no answer told of."""
-        door = self._door()
-        start = time.monotonic_ns()
-        answer = self._count(self.line.ask(door, door.bookings()))
-        end = time.monotonic_ns()
-        if answer.outcome != OK:
-            self._after(answer)
-            return
-        listed: dict[Seat, list[int]] = {}
-        for told in answer.bookings:
-            listed.setdefault((told.show, told.seat), []).append(told.id)
-            if told.id not in self.known.gone:
-                self.known.live.setdefault(told.id, (told.show, told.seat))
-        for show, seat in self.seats:
-            for booking in listed.get((show, seat), [None]):
-                self.calls.append(Call(self.number, "look", show, seat, start, end, booking, OK, door.name))
-        self.known.unsure = False
-
-    def _send_again(self) -> None:
-        """Send a request with a key once more, long after its answer: it must book nothing, and be answered the same.
-
-        The booking may have been cancelled since.
-        """
-        door, request, first = self.chance.choice(self.answered)
-        again = self._count(self.line.ask(door, request))
-        if again.outcome in (UNKNOWN, *NOTHING_HAPPENED):
-            self._after(again)
-            return
-        self.counts["sent again"] += 1
-        if _which(again) != _which(first) or (door.name == "rest" and not again.replayed):
-            self.faults.append(f"Client {self.number} sent {request} again: first {first}, then {again}.")
-
-    def _door(self) -> Door:
-        return self.chance.choice(DOORS)
-
-    def _key(self) -> str | None:
-        return f"{self.number}-{self.chance.getrandbits(64):x}" if self.keys and self.chance.random() < 0.5 else None
-
-    # --- How it is done ---
-
-    def _call(
-        self,
-        verb: str,
-        show: int,
-        seat: int,
-        door: Door,
-        request: Request,
-        *,
-        booking: int | None = None,
-        insist: bool = False,
-    ) -> tuple[Call, Answer | None]:
-        """Send a request and record the call; ``insist`` on an answer, if none comes."""
-        self.line._connected()  # or else nothing was called
+    def _call(self, verb: str, show: int, door: Door, request: Request, **about: Any) -> tuple[Call, Answer | None]:
+        """Send a request and record the call; with a key, insist on an answer."""
+        self.line.connected()  # or else nothing was called
         cut_after = self.chance.uniform(0, 0.004) if self.chance.random() < 0.02 else None
-        call = Call(self.number, verb, show, seat, time.monotonic_ns(), booking=booking, door=door.name)
+        call = Call(self.number, verb, show, time.monotonic_ns(), door=door.name, **about)
         self.calls.append(call)
         answer = self._try(door, request, cut_after)
-        if insist and (answer is None or answer.outcome == UNKNOWN):
+        if request.key and (answer is None or answer.outcome == UNKNOWN):
             answer = self._insist(door, request)
-        if answer is not None and answer.outcome != UNKNOWN:
-            call.outcome = answer.outcome
-            call.end = time.monotonic_ns()
-            if insist and answer.outcome not in NOTHING_HAPPENED:
-                self.answered = [*self.answered[-9:], (door, request, answer)]
+        if answer is None or answer.outcome == UNKNOWN:
+            return call, None
+        call.outcome = answer.outcome
+        call.end = time.monotonic_ns()
+        call.facts |= answer.facts
+        call.bookings = {told.seat: told.id for told in answer.bookings} if verb in ("book", "confirm") else {}
+        if any(told.show != show for told in (*answer.bookings, *answer.holds)):
+            self.faults.append(f"{call.told(call.start)}: answered for another show, {answer}.")
         return call, answer
 
     def _insist(self, door: Door, request: Request) -> Answer | None:
@@ -260,10 +94,22 @@ class Fighter(threading.Thread):
         self._after(self._count(answer))
         return answer
 
+    def _look(self, door: Door, request: Request) -> tuple[int, Answer | None]:
+        """Ask for what changes nothing; tell when it was asked."""
+        start = time.monotonic_ns()
+        answer = self._count(self.line.ask(door, request))
+        if answer.outcome != OK:
+            self._after(answer)
+            return start, None
+        return start, answer
+
+    def _saw(self, verb: str, show: int, start: int, door: Door, seen: dict[int, Any]) -> None:
+        self.calls.append(Call(self.number, verb, show, start, time.monotonic_ns(), OK, seen=seen, door=door.name))
+
     def _count(self, answer: Answer) -> Answer:
         self.counts[f"{answer.status} {answer.code or answer.outcome}"] += 1
-        if answer.status == 500:
-            self.faults.append(f"Client {self.number} was answered 500 {answer.code}.")
+        if answer.code == "internal_error" or (answer.status >= 500 and answer.code not in TELLABLE):
+            self.faults.append(f"{self.name} was answered {answer.status} {answer.code}.")
         return answer
 
     def _after(self, answer: Answer) -> None:
@@ -273,9 +119,339 @@ class Fighter(threading.Thread):
             self.stop.wait(0.02)
 
     def _log_in(self) -> None:
-        account = {"username": f"fighter{self.number}", "password": PASSWORD}
+        account = {"username": self.name, "password": PASSWORD}
         self.line.token = ask_json(self.line.port, "POST", "/login", account)["access"]
 
 
-def _which(answer: Answer) -> tuple[str, list[tuple[int, int, int]]]:
-    return answer.outcome, [(told.id, told.show, told.seat) for told in answer.bookings]
+@dataclass
+class Known:
+    """What a fighter knows of its bookings and holds, each with its show; of bookings also the seat."""
+
+    live: dict[int, Place] = field(default_factory=dict)
+    gone: dict[int, Place] = field(default_factory=dict)
+    held: dict[int, ToldHold] = field(default_factory=dict)
+    over: dict[int, ToldHold] = field(default_factory=dict)
+    unsure: bool = False
+    """Whether a booking or a hold of its own may be there that it does not know, or may be elsewhere."""
+
+
+class Fighter(Client):
+    """A customer who does everything, through either door."""
+
+    def __init__(
+        self,
+        number: int,
+        port: int,
+        shows: dict[int, list[int]],
+        stop: threading.Event,
+        *,
+        seed: int,
+        keys: bool = True,
+    ) -> None:
+        super().__init__(f"fighter{number}", number, port, shows, stop, seed)
+        self.keys = keys
+        self.known = Known()
+        self.maps: dict[int, tuple[str, dict[int, Any]]] = {}  # the last of each show
+        self.answered: list[tuple[Door, Request, Answer]] = []  # with a key, to be sent again
+
+    # --- What to do next ----------------------------------------------------------------------
+
+    def _step(self) -> None:
+        roll = self.chance.random()
+        if self.answered and roll < 0.03:
+            self._send_again()
+        elif roll < 0.1:
+            self.chance.choice([self._look_at_bookings, self._look_at_holds, self._look_at_map])()
+        elif self.known.unsure and roll < 0.4:
+            self._look_at_bookings()
+            self._look_at_holds()
+            self.known.unsure = False
+        else:
+            self._choose()()
+
+    def _choose(self) -> Callable[[], None]:
+        """Prefer to give back what is there already, so that the seats change hands."""
+        known = self.known
+        choices: list[tuple[int, Callable[[], None]]] = [(4, self._book), (4, self._hold)]
+        if known.live:
+            choices += [(8 * len(known.live), self._cancel), (3, self._move)]
+        if known.held:
+            choices += [
+                (4, self._confirm),
+                (3, self._release),
+                (2, self._extend),
+                (2, self._book_held),
+                (2, self._leave),
+            ]
+        if known.gone or known.over:
+            choices.append((1, self._ask_for_what_is_over))
+        weights, verbs = zip(*choices, strict=True)
+        (verb,) = self.chance.choices(verbs, weights)
+        return verb  # type: ignore[no-any-return]
+
+    def _wish(self) -> tuple[int, dict[str, Any]]:
+        """Wish for some seats by their numbers, or for the best."""
+        show = self.chance.choice(list(self.shows))
+        if self.chance.random() < 0.15:
+            return show, {"best": self.chance.randint(1, MOST_AT_ONCE)}
+        return show, {"seat_numbers": self.chance.sample(self.shows[show], self.chance.randint(1, MOST_AT_ONCE))}
+
+    # --- Verbs ------------------------------------------------------------------------------------
+
+    def _book(self) -> None:
+        show, wish = self._wish()
+        if self.chance.random() < 0.5:
+            wish = {"seat_number": self.chance.choice(self.shows[show])}
+        self._book_as(show, wish)
+
+    def _book_held(self) -> None:
+        """Book some of the seats that it holds, which leave the hold."""
+        hold = self.chance.choice(list(self.known.held.values()))
+        seats = self.chance.sample(hold.seats, self.chance.randint(1, len(hold.seats)))
+        single = len(seats) == 1 and self.chance.random() < 0.5
+        self._book_as(hold.show, {"seat_number": seats[0]} if single else {"seat_numbers": seats})
+
+    def _book_as(self, show: int, wish: dict[str, Any]) -> None:
+        door, key = self._door(), self._key()
+        call, answer = self._do("book", show, door, door.book(show, wish, key), **_asked(wish))
+        if answer and call.outcome == OK:
+            call.seats = call.seats or tuple(sorted(call.bookings))
+            self._note_bookings(call, answer, wish)
+
+    def _hold(self) -> None:
+        show, wish = self._wish()
+        door, key = self._door(), self._key()
+        call, answer = self._do("hold", show, door, door.hold(show, wish, key), **_asked(wish))
+        if answer and call.outcome == OK:
+            (told,) = answer.holds
+            call.hold, call.expires = told.id, _instant(told.expires_at)
+            call.seats = call.seats or tuple(sorted(told.seats))
+            self.known.held[told.id] = told
+            self._check(call, told.seats == _wanted(wish, told.seats), answer)
+
+    def _confirm(self) -> None:
+        self._confirm_this(self.chance.choice(list(self.known.held.values())))
+
+    def _confirm_this(self, hold: ToldHold) -> None:
+        door, key = self._door(), self._key()
+        call, answer = self._do("confirm", hold.show, door, door.confirm(hold.id, key), hold=hold.id)
+        self._end(hold)
+        if answer and call.outcome == OK:
+            for told in answer.bookings:
+                if told.id not in self.known.gone and told.status == "booked":
+                    self.known.live.setdefault(told.id, (told.show, told.seat))
+            # Those that were moved since are told where they are now.
+            call.bookings = {seat: booking for seat, booking in call.bookings.items() if seat in hold.seats}
+
+    def _extend(self) -> None:
+        self._extend_this(self.chance.choice(list(self.known.held.values())))
+
+    def _extend_this(self, hold: ToldHold) -> None:
+        door, key = self._door(), self._key()
+        call, answer = self._do("extend", hold.show, door, door.extend(hold.id, key), hold=hold.id)
+        if answer and call.outcome == OK:
+            (told,) = answer.holds
+            call.expires = _instant(told.expires_at)
+            latest = (call.end or 0) + HOLD_SECONDS * 10**9 + TOLERANCE
+            self._check(call, told.id == hold.id and call.expires <= latest, answer)
+
+    def _release(self) -> None:
+        self._release_this(self.chance.choice(list(self.known.held.values())))
+
+    def _release_this(self, hold: ToldHold) -> None:
+        door, key = self._door(), self._key()
+        self._do("release", hold.show, door, door.release(hold.id, key), hold=hold.id)
+        self._end(hold)
+
+    def _leave(self) -> None:
+        """Forget a hold, which runs out."""
+        self._end(self.chance.choice(list(self.known.held.values())))
+
+    def _end(self, hold: ToldHold) -> None:
+        self.known.held.pop(hold.id, None)
+        self.known.over[hold.id] = hold
+
+    def _cancel(self) -> None:
+        self._cancel_this(*self.chance.choice(list(self.known.live.items())))
+
+    def _cancel_this(self, booking: int, at: Place) -> None:
+        door, key = self._door(), self._key()
+        call, answer = self._do("cancel", at[0], door, door.cancel(booking, key), booking=booking)
+        if call.outcome in (OK, "already_cancelled"):
+            self.known.live.pop(booking, None)
+            self.known.gone[booking] = at
+        if answer and call.outcome == OK:
+            (told,) = answer.bookings
+            self._check(call, (told.id, told.status) == (booking, "cancelled"), answer)
+
+    def _move(self) -> None:
+        self._move_this(*self.chance.choice(list(self.known.live.items())))
+
+    def _move_this(self, booking: int, at: Place) -> None:
+        show, seat = at
+        target = self.chance.choice([other for other in self.shows[show] if other != seat])
+        door, key = self._door(), self._key()
+        call, answer = self._do("move", show, door, door.move(booking, target, key), seats=(target,), booking=booking)
+        if answer and call.outcome == OK:
+            (told,) = answer.bookings
+            self.known.live[booking] = show, target
+            self._check(call, (told.id, told.seat, told.status) == (booking, target, "booked"), answer)
+
+    def _ask_for_what_is_over(self) -> None:
+        verbs: list[Callable[[], None]] = []
+        if self.known.gone:
+            booking, at = self.chance.choice(list(self.known.gone.items()))
+            verbs += [lambda: self._cancel_this(booking, at), lambda: self._move_this(booking, at)]
+        if self.known.over:
+            hold = self.chance.choice(list(self.known.over.values())[-5:])
+            verbs += [
+                lambda: self._confirm_this(hold),
+                lambda: self._extend_this(hold),
+                lambda: self._release_this(hold),
+            ]
+        self.chance.choice(verbs)()
+
+    # --- Looks ------------------------------------------------------------------------------------
+
+    def _look_at_bookings(self) -> None:
+        """Read the list of live bookings; and learn of those that no answer told of, and where they are."""
+        door = self._door()
+        start, answer = self._look(door, door.bookings())
+        if answer is None:
+            return
+        listed: dict[int, dict[int, int]] = {show: {} for show in self.shows}
+        for told in answer.bookings:
+            if told.seat in listed[told.show] or told.id in listed[told.show].values():
+                self.faults.append(f"{self.name} was listed two bookings of a seat, or one booking twice: {answer}.")
+            listed[told.show][told.seat] = told.id
+            if told.id not in self.known.gone:
+                self.known.live[told.id] = told.show, told.seat
+        for show, seen in listed.items():
+            self._saw("bookings", show, start, door, seen)
+
+    def _look_at_holds(self) -> None:
+        """Read the list of live holds; and learn of those that no answer told of."""
+        door = self._door()
+        start, answer = self._look(door, door.holds())
+        if answer is None:
+            return
+        listed: dict[int, dict[int, int]] = {show: {} for show in self.shows}
+        for told in answer.holds:
+            listed[told.show] |= dict.fromkeys(told.seats, told.id)
+            if told.id not in self.known.over:
+                self.known.held.setdefault(told.id, told)
+        for show, seen in listed.items():
+            self._saw("holds", show, start, door, seen)
+
+    def _look_at_map(self) -> None:
+        """Read a seat map, or what has changed since the last one."""
+        door, show = self._door(), self.chance.choice(list(self.shows))
+        version, seats = self.maps.get(show, ("", {}))
+        if self.chance.random() < 0.3:
+            version, seats = "", {}
+        start, answer = self._look(door, door.seat_map(show, version))
+        if answer is None:
+            return
+        seats = seats | answer.seats
+        self.maps[show] = answer.version, seats
+        self._saw("map", show, start, door, seats)
+
+    # --- Keys, and what is checked at once ------------------------------------------------------
+
+    def _do(self, verb: str, show: int, door: Door, request: Request, **about: Any) -> tuple[Call, Answer | None]:
+        call, answer = self._call(verb, show, door, request, **about)
+        if answer is None:
+            self.known.unsure = True
+        elif request.key and answer.outcome not in NOTHING_HAPPENED:
+            self.answered = [*self.answered[-9:], (door, request, answer)]
+        return call, answer
+
+    def _send_again(self) -> None:
+        """Send a request with a key once more, long after its answer: it must do nothing, and be answered the same.
+
+        What was booked or held may be gone since.
+        """
+        door, request, first = self.chance.choice(self.answered)
+        again = self._count(self.line.ask(door, request))
+        if again.outcome in (UNKNOWN, *NOTHING_HAPPENED):
+            self._after(again)
+            return
+        self.counts["sent again"] += 1
+        if _which(again) != _which(first) or (door.name == "rest" and not again.replayed):
+            self.faults.append(f"{self.name} sent {request} again: first {first}, then {again}.")
+
+    def _note_bookings(self, call: Call, answer: Answer, wish: dict[str, Any]) -> None:
+        for told in answer.bookings:
+            self.known.live[told.id] = told.show, told.seat
+        seats = tuple(told.seat for told in answer.bookings)
+        self._check(call, seats == _wanted(wish, seats), answer)
+        self._check(call, all(told.status == "booked" for told in answer.bookings), answer)
+
+    def _check(self, call: Call, is_as_asked: bool, answer: Answer) -> None:
+        if not is_as_asked:
+            self.faults.append(f"{call.told(call.start)}: answered with {answer}.")
+
+    def _door(self) -> Door:
+        return self.chance.choice(DOORS)
+
+    def _key(self) -> str | None:
+        return f"{self.number}-{self.chance.getrandbits(64):x}" if self.keys and self.chance.random() < 0.5 else None
+
+
+class Warden(Client):
+    """Staff who block seats for a moment, always one client alone, so that it knows which are blocked."""
+
+    door = RestDoor()
+
+    def __init__(
+        self, number: int, port: int, shows: dict[int, list[int]], stop: threading.Event, *, seed: int
+    ) -> None:
+        super().__init__("warden", number, port, shows, stop, seed)
+        self.to_unblock: list[Place] = []
+
+    def _step(self) -> None:
+        if self.to_unblock:
+            self._unblock()
+        else:
+            self._block()
+        self.stop.wait(self.chance.uniform(0.01, 0.2))
+
+    def _block(self) -> None:
+        show = self.chance.choice(list(self.shows))
+        seats = tuple(sorted(self.chance.sample(self.shows[show], self.chance.randint(1, 2))))
+        reason = f"Broken, {len(self.calls)}"  # by which the table tells what this call has done
+        request = self.door.block(show, seats, reason)
+        call, _ = self._call("block", show, self.door, request, seats=seats, facts={"reason": reason})
+        if call.outcome in (OK, UNKNOWN):
+            self.to_unblock = [(show, seat) for seat in seats]
+
+    def _unblock(self) -> None:
+        """Ask until it is answered: a second answer tells what became of the first call."""
+        show, seat = self.to_unblock[0]
+        call, _ = self._call("unblock", show, self.door, self.door.unblock(show, seat), seats=(seat,))
+        if call.outcome in (OK, "not_found"):
+            self.to_unblock.pop(0)
+
+
+def _asked(wish: dict[str, Any]) -> dict[str, Any]:
+    """Tell what a call asks for, as it is recorded."""
+    if "best" in wish:
+        return {"best": wish["best"]}
+    return {"seats": tuple(sorted(wish.get("seat_numbers", [wish.get("seat_number")])))}
+
+
+def _wanted(wish: dict[str, Any], given: tuple[int, ...]) -> tuple[int, ...]:
+    """Tell which seats the answer should have; of the best, any that are side by side."""
+    if "best" in wish:
+        return tuple(range(min(given), min(given) + wish["best"]))
+    return tuple(_asked(wish)["seats"])
+
+
+def _instant(written: str) -> int:
+    """Tell a moment by the monotonic clock."""
+    return int(datetime.fromisoformat(written).timestamp() * 10**9) - time.time_ns() + time.monotonic_ns()
+
+
+def _which(answer: Answer) -> Any:
+    bookings = [(told.id, told.show, told.seat) for told in answer.bookings]
+    return answer.outcome, bookings, answer.holds, answer.facts

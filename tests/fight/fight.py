@@ -1,4 +1,4 @@
-"""A fight: clients book and cancel few seats through both doors, while what they use is killed; then the judges."""
+"""A fight: clients want few seats through both doors, while what they use is killed; then the judges."""
 
 import itertools
 import random
@@ -8,17 +8,15 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from tests.fight.arena import Adversary, Arena
 from tests.fight.checker import Violation, check
-from tests.fight.clients import PASSWORD, Fighter, Seat, ask_json
-from tests.fight.history import NOTHING_HAPPENED, OK, UNKNOWN, Call
+from tests.fight.clients import Client, Fighter, Warden
+from tests.fight.history import LOOKS, NOTHING_HAPPENED, OK, UNKNOWN, Call
+from tests.fight.line import ask_json
 from tests.fight.table import settle
 
-SHOWS, SEATS = 2, 3
-
-_OPENAPI = Path(__file__).resolve().parents[2] / "core" / "openapi.yaml"
+SHOWS, SEATS = 2, 4
 
 
 @dataclass
@@ -35,26 +33,31 @@ class Report:
     violations: list[Violation] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     checking: float = 0
+    deadlocks: int = 0
 
     @property
     def ok(self) -> bool:
-        return not (self.violations or self.faults)
+        return not (self.violations or self.faults or self.deadlocks)
 
     def __str__(self) -> str:
-        asked = [call for call in self.calls if call.verb in ("book", "cancel")]
-        booked = sum(call.verb == "book" and call.outcome == OK for call in asked)
-        cancelled = sum(call.verb == "cancel" and call.outcome == OK for call in asked)
-        unknown = sum(call.outcome == UNKNOWN for call in asked)
+        asked = [call for call in self.calls if call.verb not in LOOKS]
+        done = Counter(call.verb for call in asked if call.outcome == OK)
+        several = Counter(call.verb for call in asked if call.outcome == OK and len(call.seats) > 1)
+        unknown = Counter(call.verb for call in asked if call.outcome == UNKNOWN)
         refusals = Counter(call.outcome for call in asked if call.outcome not in (OK, UNKNOWN))
-        seats = Counter((call.show, call.seat) for call in self.calls)
+        shows = Counter(call.show for call in self.calls)
         lines = [
             f"{self.database}, {self.clients} clients, {self.secs:.0f} s, seed {self.seed}",
-            f"  calls       {len(asked)}: {booked} booked, {cancelled} cancelled, {unknown} of unknown outcome",
+            f"  calls       {len(asked)}, and {len(self.calls) - len(asked)} looks",
+            f"  done        {_listed(done)}",
+            f"  of groups   {_listed(several)}",
+            f"  unknown     {_listed(unknown)}",
             f"  refusals    {_listed(refusals)}",
             f"  answers     {_listed(self.counts)}",
             f"  kills       {_listed(self.kills)}; connections cut by clients {self.counts['cuts']}",
             f"  outage      {_longest_outage(asked):.2f} s at the longest without an answer that tells the outcome",
-            f"  seats       {len(seats)} checked, {max(seats.values(), default=0)} calls and looks at the busiest, "
+            f"  deadlocks   {self.deadlocks}",
+            f"  shows       {len(shows)} checked, {max(shows.values(), default=0)} calls and looks at the busiest, "
             f"in {self.checking:.1f} s",
             f"  violations  {len(self.violations) + len(self.faults)}",
         ]
@@ -76,16 +79,14 @@ def fight(
     fight goes on until each kind of kill was done, however slow the machine is.
     """
     place.service.start()
-    seats = _open_shows(place)
     stop, calm = threading.Event(), threading.Event()
-    fighters = [
-        Fighter(number + 1, place.service.port, seats, stop, seed=seed, keys=keys_are_known())
-        for number in range(clients)
-    ]
+    staff, shows = _open_shows(place, clients + 1, stop, seed)
+    fighters = [Fighter(number + 1, place.service.port, shows, stop, seed=seed) for number in range(clients)]
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(Fighter.sign_up, fighters))
+    everybody: list[Client] = [*fighters, staff]
     adversary = Adversary(place, calm, seed=seed, pause=pause)
-    for thread in [*fighters, adversary]:
+    for thread in [*everybody, adversary]:
         thread.start()
     calm.wait(secs)
     if until_all_are_killed:
@@ -95,52 +96,46 @@ def fight(
     # Who insists on an answer gets one now.
     time.sleep(0.5)
     stop.set()
-    for fighter in fighters:
-        fighter.join()
+    for client in everybody:
+        client.join()
     report = Report(
         place.name,
         seed,
         secs,
         clients,
-        calls=[call for fighter in fighters for call in fighter.calls],
-        counts=sum((fighter.counts for fighter in fighters), Counter()),
+        calls=[call for client in everybody for call in client.calls],
+        counts=sum((client.counts for client in everybody), Counter()),
         kills=adversary.kills,
-        faults=[fault for fighter in fighters for fault in fighter.faults],
+        faults=[fault for client in everybody for fault in client.faults],
+        deadlocks=place.deadlocks(),
     )
     if adversary.fault:
         report.faults.append(f"What was killed did not come back: {adversary.fault!r}")
-    _judge(report, place, seats, {fighter.user: fighter.number for fighter in fighters})
+    _judge(report, place, [*shows], {client.user: client.number for client in everybody})
     return report
 
 
-def keys_are_known() -> bool:
-    """Tell whether the contract has ``Idempotency-Key``."""
-    return "Idempotency-Key" in _OPENAPI.read_text()
-
-
-def _open_shows(place: Arena) -> list[Seat]:
-    """Make staff, a film and its shows."""
-    staff = {"username": "sam", "password": PASSWORD}
-    ask_json(place.service.port, "POST", "/signup", staff)
-    place.run("UPDATE core_user SET is_staff = true WHERE username = 'sam'")
-    token = ask_json(place.service.port, "POST", "/login", staff)["access"]
+def _open_shows(place: Arena, number: int, stop: threading.Event, seed: int) -> tuple[Warden, dict[int, list[int]]]:
+    """Make staff, a film and its shows, of one row each; give the seats of each show."""
+    shows: dict[int, list[int]] = {}
+    staff = Warden(number, place.service.port, shows, stop, seed=seed)
+    staff.sign_up()
+    place.run("UPDATE core_user SET is_staff = true WHERE username = 'warden'")
+    token = staff.line.token
     movie = ask_json(place.service.port, "POST", "/movies/", {"title": "Ran", "duration_minutes": 162}, token)["id"]
     begins = (datetime.now(UTC) + timedelta(days=1)).isoformat()
-    seats = []
-    for number in range(SHOWS):
-        show = {"screen_name": f"Screen {number}", "date_time": begins, "total_seats": SEATS}
+    for screen in range(SHOWS):
+        show = {"screen_name": f"Screen {screen}", "date_time": begins, "total_seats": SEATS, "seats_per_row": SEATS}
         made = ask_json(place.service.port, "POST", f"/movies/{movie}/shows/", show, token)
-        seats += [(int(made["id"]), seat) for seat in range(1, SEATS + 1)]
-    return seats
+        shows[int(made["id"])] = list(range(1, SEATS + 1))
+    return staff, shows
 
 
-def _judge(report: Report, place: Arena, seats: list[Seat], client_of: dict[int, int]) -> None:
-    start = time.monotonic_ns()
-    rows = place.bookings(sorted({show for show, _ in seats}), client_of)
-    end = time.monotonic_ns()
-    history, faults = settle(report.calls, rows, start=start, end=end)
+def _judge(report: Report, place: Arena, shows: list[int], client_of: dict[int, int]) -> None:
+    table = place.table(shows, client_of)
+    history, faults = settle(report.calls, table)
     report.violations = check(history)
-    report.checking = (time.monotonic_ns() - end) / 1e9
+    report.checking = (time.monotonic_ns() - table.end) / 1e9
     report.faults += faults
 
 

@@ -1,157 +1,312 @@
 """What the table says when the fight is over: it decides the unknown, and contradicts what was promised.
 
-A booking that was cancelled stays as a row. So whatever was done has left its trace, and a call of unknown outcome
-either finds its row here or was never done.
+Bookings, holds and blocked seats stay as rows when they are over. So whatever was done has left its trace, and a call
+of unknown outcome either finds its rows here or was never done; a group finds all its rows or none. Only of a move and
+of an extension there may be no trace: those stay unknown, and the checker tries both.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from tests.fight.history import NOTHING_HAPPENED, OK, UNKNOWN, Call
+from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, TOLERANCE, UNKNOWN, WRITES, Call
+
+LIVE = ("booked", "held", "blocked")
+BOOKINGS = ("booked", "cancelled")
 
 
 @dataclass(frozen=True)
 class Row:
+    """A claim on a seat."""
+
     id: int
     client: int
     show: int
     seat: int
-    live: bool
+    status: str
+    hold: int | None = None
+    created: int = 0
+    """By ``time.monotonic_ns``."""
+    reason: str = ""
 
     def __str__(self) -> str:
-        return f"booking {self.id} (client {self.client}, show {self.show}, seat {self.seat})"
+        kind = "booking" if self.status in BOOKINGS else f"{self.status} claim"
+        return f"{kind} {self.id} (client {self.client}, show {self.show}, seat {self.seat})"
 
 
-def settle(calls: list[Call], rows: list[Row], *, start: int, end: int) -> tuple[list[Call], list[str]]:
-    """Give the history with the unknown decided and the table as its last read, and what the table contradicts.
+@dataclass(frozen=True)
+class HoldRow:
+    id: int
+    client: int
+    show: int
+    size: int
+    created: int
+    is_released: bool
 
-    ``start`` and ``end`` are when the table was read.
-    """
-    table = {row.id: row for row in rows}
-    history = [call for call in calls if call.outcome not in NOTHING_HAPPENED and call.outcome != UNKNOWN]
-    bookings, denied = _claimed(calls, history, table, end)
-    cancels, undone = _cancelled(calls, history, table, end)
-    history += [*bookings, *cancels, *_reads(calls, rows, start, end)]
-    return history, [*denied, *_lost(calls, table), *undone, *_sold_twice(rows)]
+    def __str__(self) -> str:
+        return f"hold {self.id} (client {self.client}, show {self.show}, {self.size} seats)"
 
 
-def _claimed(calls: list[Call], history: list[Call], table: dict[int, Row], end: int) -> tuple[list[Call], list[str]]:
-    """Find for each row that no answer told of the call of unknown outcome that made it.
+@dataclass(frozen=True)
+class Table:
+    """What was read, and between which moments."""
 
-    Of one client's calls for one seat the earliest made the earliest row: whatever really happened, this leaves no
-    more to explain, since an earlier call may be done at every moment that a later one may.
-    """
-    unclaimed: dict[tuple[int, int, int], list[Call]] = defaultdict(list)
-    for call in sorted(calls, key=lambda call: call.start, reverse=True):
-        if call.verb == "book" and call.outcome == UNKNOWN:
-            unclaimed[call.client, call.show, call.seat].append(call)
-    confirmed = {call.booking: call for call in history if call.verb == "book" and call.outcome == OK and call.booking}
-    made, faults = [], []
-    for row, begun in _untold(table, confirmed, end):
-        asked = unclaimed[row.client, row.show, row.seat]
-        seen = _seen_by("book", row.id, history, end)
-        if asked and asked[-1].start <= min(begun, seen):
-            made.append(replace(asked.pop(), booking=row.id, outcome=OK, end=seen))
+    rows: list[Row]
+    holds: list[HoldRow] = field(default_factory=list)
+    start: int = 0
+    end: int = 0
+
+
+def settle(calls: list[Call], table: Table) -> tuple[list[Call], list[str]]:
+    """Give the history with the unknown decided and the table as its last look, and what the table contradicts."""
+    settled = _Settled(calls, table)
+    settled.holds()
+    settled.bookings()
+    settled.cancellings()
+    settled.releases()
+    settled.blocks()
+    settled.unblocks()
+    settled.lost()
+    settled.sold_twice()
+    return [*settled.history, *_looks(calls, table)], settled.faults
+
+
+class _Settled:
+    def __init__(self, calls: list[Call], table: Table) -> None:
+        self.calls = calls
+        self.table = table
+        known = [call for call in calls if call.outcome not in NOTHING_HAPPENED and call.outcome != UNKNOWN]
+        untraced = [call for call in calls if call.outcome == UNKNOWN and call.verb in ("move", "extend")]
+        self.history = [*known, *untraced]
+        self.known = known
+        self.unknown = sorted((call for call in calls if call.outcome == UNKNOWN), key=lambda call: call.start)
+        self.faults: list[str] = []
+
+    # --- What no answer told of ---------------------------------------------------------------
+
+    def holds(self) -> None:
+        """Find for each hold that no answer told of the call that made it."""
+        told = {call.hold for call in self.known if call.verb == "hold" and call.outcome == OK}
+        asked = [call for call in self.unknown if call.verb == "hold"]
+        for row in self.table.holds:
+            if row.id in told:
+                continue
+            seen = self._seen_by([call for call in self.known if row.id in (call.hold, *_holds_seen(call))])
+            made = [call for call in asked if _may_have_held(call, row) and call.start <= seen]
+            if not made:
+                self.faults.append(self._denied(row))
+                continue
+            asked.remove(made[0])
+            seats = tuple(sorted(claim.seat for claim in self.table.rows if _is_where_it_was_held(claim, row)))
+            expires = row.created + HOLD_SECONDS * 10**9
+            about = {"hold": row.id, "seats": made[0].seats or seats, "expires": expires}
+            self.history.append(replace(made[0], outcome=OK, end=seen, **about))
+
+    def bookings(self) -> None:
+        """Find for each booking that no answer told of the call that made it.
+
+        Of one client's calls the earliest made the earliest booking: whatever really happened, this leaves no more to
+        explain, since an earlier call may be done at every moment that a later one may. Groups come first, since only
+        they need all their seats.
+        """
+        told = {booking for call in self.known for booking in call.bookings.values()}
+        left = [row for row in self.table.rows if row.status in BOOKINGS and row.id not in told]
+        left.sort(key=lambda row: row.created)
+        asked = [call for call in self.unknown if call.verb in ("book", "confirm")]
+        for call in sorted(asked, key=lambda call: call.verb == "confirm" or _size(call) == 1):
+            found = self._made_by(call, left)
+            if found:
+                left = [row for row in left if row not in found]
+                seen = min(self._booking_seen_by(row.id) for row in found)
+                bookings = {self._first_seat(row): row.id for row in found}
+                seats = call.seats or tuple(sorted(bookings))
+                self.history.append(replace(call, bookings=bookings, seats=seats, outcome=OK, end=seen))
+        self.faults += [self._denied(row) for row in left]
+
+    def _made_by(self, call: Call, rows: list[Row]) -> list[Row]:
+        """Give the bookings that a call may have made: as many as it asked for, or none."""
+        fitting = [
+            row
+            for row in rows
+            if (row.client, row.show) == (call.client, call.show)
+            and call.start <= min(row.created + TOLERANCE, self._booking_seen_by(row.id))
+        ]
+        if call.verb == "confirm":
+            return [row for row in fitting if row.hold == call.hold]
+        wanted = {seat: row for row in reversed(fitting) if (seat := self._first_seat(row)) in call.seats or call.best}
+        found = sorted(wanted.values(), key=lambda row: row.created)[: _size(call)]
+        return found if len(found) == _size(call) else []
+
+    def _first_seat(self, row: Row) -> int:
+        """Tell where a booking was before anybody moved it: where it was seen first."""
+        places = [(call.start, seat) for call in self.known for seat, booking in call.seen.items() if booking == row.id]
+        places = [place for place in places if place[0] < self.table.start]
+        moved = [call for call in self.calls if call.verb == "move" and call.booking == row.id]
+        return min(places)[1] if places and moved else row.seat
+
+    def _denied(self, row: Row | HoldRow) -> str:
+        """Contradict what every answer denied, and name the calls that were on their way when it was made."""
+        then = [
+            call.told(row.created)
+            for call in self.calls
+            if (call.client, call.show) == (row.client, row.show)
+            and call.verb in WRITES
+            and call.start - TOLERANCE <= row.created <= call.until + TOLERANCE
+        ]
+        return "\n".join([f"The table has {row}, which every answer denied; the client's calls at that time:", *then])
+
+    def cancellings(self) -> None:
+        """Find for each cancelled booking the call that did it, and contradict those that say they did."""
+        cancels = _by_number(self.calls, "cancel")
+        for row in self.table.rows:
+            if row.status not in BOOKINGS:
+                continue
+            if any(call.outcome == OK for call in cancels[row.id]):
+                if row.status == "booked":
+                    self.faults.append(f"The table has {row} alive, whose cancelling was confirmed.")
+            elif row.status == "cancelled":
+                refused = [call for call in cancels[row.id] if call.outcome == "already_cancelled"]
+                self._settle_first(cancels[row.id], self._seen_by(refused), f"The table has {row} cancelled")
+
+    def releases(self) -> None:
+        """Find for each hold that was released the call that did it, and contradict those that say they did."""
+        releases = _by_number(self.calls, "release")
+        for row in self.table.holds:
+            if any(call.outcome == OK for call in releases[row.id]):
+                if not row.is_released:
+                    self.faults.append(f"The table has {row} unreleased, whose release was confirmed.")
+            elif row.is_released:
+                gone = [call for call in self.known if call.hold == row.id and call.outcome == "not_found"]
+                self._settle_first(releases[row.id], self._seen_by(gone), f"The table has {row} released")
+
+    def _settle_first(self, calls: list[Call], seen: int, found: str) -> None:
+        """Say that the first call of unknown outcome did it, before it was seen."""
+        unknown = [call for call in calls if call.outcome == UNKNOWN and call.start <= seen]
+        if unknown:
+            self.history.append(replace(unknown[0], outcome=OK, end=seen))
         else:
-            faults.append(_made_by_nobody(row, calls))
-    return made, faults
+            self.faults.append(f"{found}, which nobody can have done.")
+
+    def blocks(self) -> None:
+        """Find what each blocking has left: its reason is its own."""
+        seats: dict[str, set[int]] = defaultdict(set)
+        for row in self.table.rows:
+            if row.reason:
+                seats[row.reason].add(row.seat)
+        for call in self.calls:
+            if call.verb == "block":
+                found = seats.get(call.facts.get("reason", ""), set())
+                if found and call.outcome == UNKNOWN:
+                    self.history.append(replace(call, outcome=OK, end=self._blocks_seen_by(call)))
+                if found != (set(call.seats) if call.outcome == OK or (found and call.outcome == UNKNOWN) else set()):
+                    self.faults.append(f"The table has seats {sorted(found)} of {call.told(call.start)}")
+
+    def _blocks_seen_by(self, call: Call) -> int:
+        later = [other for other in self.known if other.verb == "unblock" and other.start > call.start]
+        return self._seen_by([other for other in later if other.seats[0] in call.seats and other.outcome == OK])
+
+    def unblocks(self) -> None:
+        """Decide by the next answer for the same seat, which only one client blocks and asks for until it is told."""
+        for call in self.unknown:
+            if call.verb != "unblock":
+                continue
+            blocked = [other for other in self.calls if other.verb == "block" and _is_about(other, call)]
+            asked = max((other.start for other in blocked if other.start < call.start), default=0)
+            if not any(other.verb == "block" and other.start == asked for other in self.history):
+                continue  # the blocking was refused, or never done
+            answers = [other for other in self.known if other.verb == "unblock" and _is_about(other, call)]
+            answers = [other for other in answers if other.start > call.start]
+            answer = min(answers, key=lambda other: other.start, default=None)
+            if answer is None:
+                self.history.append(call)
+            elif answer.outcome == "not_found":
+                self.history.append(replace(call, outcome=OK, end=answer.end))
+
+    # --- When it was done at the latest -----------------------------------------------------------
+
+    def _seen_by(self, answers: Iterable[Call]) -> int:
+        """Tell when it had been seen: in one of these answers, or in the table."""
+        return min([self.table.end, *(call.until for call in answers)])
+
+    def _booking_seen_by(self, booking: int) -> int:
+        return self._seen_by(call for call in self.known if call.booking == booking or booking in _bookings_seen(call))
+
+    # --- What was promised ------------------------------------------------------------------------
+
+    def lost(self) -> None:
+        """Contradict what was told of bookings and holds that are not there, or are others."""
+        table = {row.id: row for row in self.table.rows if row.status in BOOKINGS}
+        holds = {row.id: row for row in self.table.holds}
+        moved = {call.booking for call in self.calls if call.verb == "move" and call.outcome in (OK, UNKNOWN)}
+        told: set[int] = set()
+        for call in self.known:
+            for seat, booking in call.bookings.items():
+                row = table.get(booking)
+                if row is None:
+                    self.faults.append(f"Booking {booking} of seat {seat} was confirmed, and is not in the table.")
+                elif (row.client, row.show) != (call.client, call.show) or (row.seat != seat and booking not in moved):
+                    self.faults.append(
+                        f"Client {call.client} was told of booking {booking} of seat {seat}; it is {row}."
+                    )
+                if booking in told and call.verb == "book":
+                    self.faults.append(f"Booking {booking} was the answer to two calls.")
+                if call.verb == "book":
+                    told.add(booking)
+            if call.verb == "hold" and call.outcome == OK and (held := holds.get(call.hold or 0)) is None:
+                self.faults.append(f"Hold {call.hold} was told of, and is not in the table.")
+            elif call.verb == "hold" and call.outcome == OK and held and held.size != len(call.seats):
+                self.faults.append(f"Client {call.client} was told of {len(call.seats)} seats of {held}.")
+
+    def sold_twice(self) -> None:
+        holders: dict[tuple[int, int], list[Row]] = defaultdict(list)
+        for row in self.table.rows:
+            if row.status in LIVE:
+                holders[row.show, row.seat].append(row)
+        self.faults += [
+            f"Seat {seat} of show {show} is claimed {len(claims)} times: {', '.join(map(str, claims))}."
+            for (show, seat), claims in sorted(holders.items())
+            if len(claims) > 1
+        ]
 
 
-def _untold(table: dict[int, Row], confirmed: dict[int, Call], end: int) -> list[tuple[Row, int]]:
-    """Give the rows that no answer told of, and when each was begun at the latest.
-
-    Numbers are given in turn, so that is before the answer that told of a later one.
-    """
-    untold = []
-    begun = end
-    for row in sorted(table.values(), key=lambda row: row.id, reverse=True):
-        if row.id in confirmed:
-            begun = min(begun, confirmed[row.id].until)
-        else:
-            untold.append((row, begun))
-    return untold[::-1]
+def _looks(calls: list[Call], table: Table) -> list[Call]:
+    seen: dict[int, dict[int, tuple[str, int]]] = {show: {} for show in sorted({call.show for call in calls})}
+    for row in table.rows:
+        if row.status in LIVE and row.show in seen:
+            number = {"booked": row.id, "held": row.hold or 0}.get(row.status, 0)
+            seen[row.show][row.seat] = row.status, number
+    return [Call(0, "read", show, table.start, table.end, OK, seen=it) for show, it in seen.items()]
 
 
-def _made_by_nobody(row: Row, calls: list[Call]) -> str:
-    denied = [
-        call
-        for call in calls
-        if (call.verb, call.client, call.show, call.seat) == ("book", row.client, row.show, row.seat)
-        and call.outcome not in (OK, UNKNOWN)
-    ]
-    codes = ", ".join(sorted({call.outcome for call in denied})) or "none"
-    return f"The table has {row}, which every answer denied; the client's refusals for this seat: {codes}."
+def _is_about(call: Call, unblock: Call) -> bool:
+    return call.show == unblock.show and unblock.seats[0] in call.seats
 
 
-def _cancelled(calls: list[Call], history: list[Call], table: dict[int, Row], end: int) -> tuple[list[Call], list[str]]:
-    """Find for each cancelled row the call that did it, and contradict those that say they did."""
-    cancels: dict[int, list[Call]] = defaultdict(list)
+def _size(call: Call) -> int:
+    return call.best or len(call.seats)
+
+
+def _may_have_held(call: Call, row: HoldRow) -> bool:
+    is_its = (call.client, call.show, _size(call)) == (row.client, row.show, row.size)
+    return is_its and call.start <= row.created + TOLERANCE
+
+
+def _is_where_it_was_held(claim: Row, hold: HoldRow) -> bool:
+    return claim.hold == hold.id and claim.status in ("held", "freed")
+
+
+def _holds_seen(call: Call) -> Iterable[int]:
+    return call.seen.values() if call.verb == "holds" else ()
+
+
+def _bookings_seen(call: Call) -> Iterable[int]:
+    return call.seen.values() if call.verb == "bookings" else ()
+
+
+def _by_number(calls: list[Call], verb: str) -> dict[int, list[Call]]:
+    """Sort the calls of a verb by their booking or hold, and each one's by their start."""
+    found: dict[int, list[Call]] = defaultdict(list)
     for call in sorted(calls, key=lambda call: call.start):
-        if call.verb == "cancel" and call.booking:
-            cancels[call.booking].append(call)
-    done, faults = [], []
-    for row in table.values():
-        if any(call.outcome == OK for call in cancels[row.id]):
-            if row.live:
-                faults.append(f"The table has {row} alive, whose cancelling was confirmed.")
-        elif not row.live:
-            seen = _seen_by("cancel", row.id, history, end)
-            unknown = [call for call in cancels[row.id] if call.outcome == UNKNOWN and call.start <= seen]
-            if unknown:
-                done.append(replace(unknown[0], outcome=OK, end=seen))
-            else:
-                faults.append(f"The table has {row} cancelled, which nobody can have done.")
-    return done, faults
-
-
-def _seen_by(verb: str, booking: int, history: Iterable[Call], end: int) -> int:
-    """Tell when it was done at the latest: when somebody had seen it, in an answer or in the table."""
-    return min([end, *(other.until for other in history if _shows_that_done(verb, booking, other))])
-
-
-def _shows_that_done(verb: str, booking: int, other: Call) -> bool:
-    if other.booking != booking or other.verb == "book":
-        return False
-    return verb == "book" or other.outcome == "already_cancelled"
-
-
-def _reads(calls: list[Call], rows: list[Row], start: int, end: int) -> list[Call]:
-    holders: dict[tuple[int, int], list[int | None]] = defaultdict(list)
-    for row in rows:
-        if row.live:
-            holders[row.show, row.seat].append(row.id)
-    return [
-        Call(client=0, verb="read", show=show, seat=seat, booking=booking, start=start, end=end, outcome=OK)
-        for show, seat in sorted({(call.show, call.seat) for call in calls})
-        for booking in holders[show, seat] or [None]
-    ]
-
-
-def _lost(calls: list[Call], table: dict[int, Row]) -> list[str]:
-    faults = []
-    told: set[int] = set()
-    for call in calls:
-        if call.verb != "book" or call.outcome != OK or call.booking is None:
-            continue
-        row = table.get(call.booking)
-        if row is None:
-            faults.append(f"Booking {call.booking} of seat {call.seat} was confirmed, and is not in the table.")
-        elif (row.client, row.show, row.seat) != (call.client, call.show, call.seat):
-            faults.append(f"Client {call.client} was told of booking {call.booking} of seat {call.seat}; it is {row}.")
-        if call.booking in told:
-            faults.append(f"Booking {call.booking} was the answer to two calls.")
-        told.add(call.booking)
-    return faults
-
-
-def _sold_twice(rows: list[Row]) -> list[str]:
-    holders: dict[tuple[int, int], list[Row]] = defaultdict(list)
-    for row in rows:
-        if row.live:
-            holders[row.show, row.seat].append(row)
-    return [
-        f"Seat {seat} of show {show} is sold {len(sold)} times: {', '.join(map(str, sold))}."
-        for (show, seat), sold in sorted(holders.items())
-        if len(sold) > 1
-    ]
+        if call.verb == verb:
+            found[call.booking or call.hold or 0].append(call)
+    return found

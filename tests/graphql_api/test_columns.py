@@ -198,7 +198,7 @@ def test_a_statement_that_fails_is_tried_twice_and_no_more(
         tries.append(1)
         raise OperationalError("connection lost")
 
-    monkeypatch.setattr("graphql_api.types.seats_sold", failing)
+    monkeypatch.setattr("graphql_api.types.available_seats_of", failing)
     response = graph.send({"query": "{ myBookings { nodes { show { availableSeats } } } }"}, token_of(alice))
     (error,) = response.json()["errors"]
     assert error["extensions"]["code"] == "database_unavailable"

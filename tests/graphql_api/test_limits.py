@@ -280,7 +280,7 @@ class TestFaults:
         def failing(*_: Any) -> None:
             raise ValueError("secret words")
 
-        monkeypatch.setattr("graphql_api.types.seats_sold", failing)
+        monkeypatch.setattr("graphql_api.types.available_seats_of", failing)
         query = "query($id: ID!) { show(id: $id) { id availableSeats } }"
         response = graph.send({"query": query, "variables": {"id": global_id("Show", show.pk)}})
         body = json.loads(response.content)

@@ -112,6 +112,7 @@ class TestStaff:
             "screen_name": "Aurora",
             "date_time": "2030-12-24T18:30:00Z",
             "total_seats": 40,
+            "seats_per_row": 10,
             "available_seats": 40,
         }
 

@@ -1,4 +1,4 @@
-// Mounts GraphiQL with the explorer, one place for the token, and a walk from signing up to cancelling.
+// Mounts GraphiQL with the explorer, one place for the token, and a walk from signing up to watching seats change.
 "use strict";
 
 const WALK = [
@@ -102,7 +102,22 @@ mutation CancelBooking($input: CancelBookingInput!) {
 `,
     variables: { input: { bookingId: "the id of a booking" } },
   },
+  {
+    query: `# 7. Paste the show's id below, press ▶, and
+#    book in another window: what changes is
+#    told here as it happens. ■ ends it.
+subscription WatchSeats($showId: ID!, $since: String) {
+  seatMapChanged(showId: $showId, since: $since) {
+    version
+    seats { seatNumber label status }
+  }
+}
+`,
+    variables: { showId: "the id of a show" },
+  },
 ];
+
+const EVENTS = "text/event-stream";
 
 const token = document.getElementById("token");
 const told = document.getElementById("told");
@@ -122,12 +137,14 @@ async function ask(operation, options = {}) {
   const introspecting = operation.operationName === "IntrospectionQuery";
   // GraphiQL learns a moment late that another tab was taken, and still sends the name of the one before.
   const { operationName: name, ...unnamed } = operation;
-  const defined = new RegExp(`\\b(query|mutation)\\s+${name}\\b`).test(operation.query);
+  const defined = new RegExp(`\\b(query|mutation|subscription)\\s+${name}\\b`).test(operation.query);
   const started = performance.now();
   const sent = introspecting ? "" : bearer(); // an expired token must not take the documentation away
+  const leaving = new AbortController();
   let response, text;
   try {
-    const headers = new Headers({ "Content-Type": "application/json", Accept: "application/json" });
+    const accepted = subscribes(options.documentAST, defined && name) ? EVENTS : "application/json";
+    const headers = new Headers({ "Content-Type": "application/json", Accept: accepted });
     if (sent) headers.set("Authorization", `Bearer ${sent}`);
     // What is written under "Headers" has the last word, in whatever case it is written.
     for (const [header, value] of Object.entries(options.headers || {})) headers.set(header, value);
@@ -136,7 +153,12 @@ async function ask(operation, options = {}) {
       credentials: "omit", // who is asking is told by the token alone
       headers,
       body: JSON.stringify(defined ? operation : unnamed),
+      signal: leaving.signal,
     });
+    if (response.ok && (response.headers.get("Content-Type") || "").startsWith(EVENTS)) {
+      tell("watching");
+      return watching(response, leaving);
+    }
     text = await response.text();
   } catch (fault) {
     tell("no answer");
@@ -163,6 +185,61 @@ async function ask(operation, options = {}) {
     tell(status);
   }
   return answer;
+}
+
+function subscribes(document, name) {
+  const operations = ((document && document.definitions) || []).filter(({ kind }) => kind === "OperationDefinition");
+  const asked = operations.find((operation) => name && operation.name && operation.name.value === name) || operations[0];
+  return Boolean(asked) && asked.operation === "subscription";
+}
+
+/** The results of a subscription, one by one. Whoever stops in the middle closes the connection. */
+function watching(response, leaving) {
+  const results = resultsOf(response, leaving.signal);
+  return {
+    [Symbol.asyncIterator]() {
+      return this;
+    },
+    next: () => results.next(),
+    async return() {
+      leaving.abort(); // the generator itself would wait for the next event
+      tell("no longer watching");
+      return { done: true, value: undefined };
+    },
+  };
+}
+
+async function* resultsOf(response, left) {
+  try {
+    for await (const { event, data } of eventsOf(response)) {
+      if (event === "complete") {
+        tell("There is nothing more to watch.");
+        return;
+      }
+      tell(`watching · ${new Date().toLocaleTimeString()}`);
+      yield JSON.parse(data);
+    }
+    tell("The stream has ended: press ▶ to watch again.");
+  } catch (fault) {
+    if (!left.aborted) tell(`The stream broke off: ${fault.message}`);
+  }
+}
+
+/** Server-sent events: blocks of "name: value" lines, with an empty line after each; a line without a name is none. */
+async function* eventsOf(response) {
+  const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+  let heard = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    if (done) return;
+    const blocks = (heard + value).split("\n\n");
+    heard = blocks.pop();
+    for (const block of blocks) {
+      const lines = block.split("\n").map((line) => line.split(/: ?(.*)/s, 2));
+      const event = Object.fromEntries(lines.filter(([name]) => name));
+      if (event.event) yield event;
+    }
+  }
 }
 
 function refused(answer, sent, headers) {

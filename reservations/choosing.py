@@ -1,0 +1,137 @@
+"""The best seats of a show that are to be had; reservations.best says which those are."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django.db import connection
+from django.utils import timezone
+
+from catalog.models import Show
+from core.errors import DomainError, Invalid, Kind
+from reservations.best import best_seats as best_of
+from reservations.seat_maps import SeatMap, labels_of, seat_map, seat_maps
+
+MOST_TOGETHER = 10  # seats that are booked, held or looked for at once
+_LATER_SHOWS = 50  # of a film, that are looked at for another block
+_ALTERNATIVES = 3
+
+
+@dataclass(eq=False)
+class NoAdjacentSeats(DomainError):
+    """There are not so many available seats together; alternatives are later shows of the film that have them."""
+
+    kind = Kind.CONFLICT
+    code = "no_adjacent_seats"
+    message = "There are not so many seats together; the largest block has {largest_block}."
+    example: ClassVar[Mapping[str, Any]] = {
+        "largest_block": 2,
+        "alternatives": [{"id": 32, "screen_name": "Aurora", "date_time": "2026-12-24T21:15:00Z"}],
+    }
+
+    largest_block: int
+    alternatives: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class BestSeats:
+    """The best seats that are to be had."""
+
+    seat_numbers: list[int]
+    labels: list[str]
+
+
+def best_seats(*, show_id: int, quantity: int, allow_split: bool = False) -> BestSeats:
+    """Find the best so many seats of a show.
+
+    :raises NotFound: there is no such show.
+    :raises Invalid: ``quantity`` is not 1 to 10.
+    :raises NoAdjacentSeats: there are not so many together, or with ``allow_split``, not so many at all.
+    """
+    found = best_seats_of([seat_map(show_id=show_id)], quantity=quantity, allow_split=allow_split)[show_id]
+    if isinstance(found, NoAdjacentSeats):
+        raise found
+    return found
+
+
+def best_seats_of(
+    maps: Sequence[SeatMap], *, quantity: int, allow_split: bool
+) -> dict[int, BestSeats | NoAdjacentSeats]:
+    """Find the best seats of many shows, by their numbers; at most two statements, however many there are.
+
+    :raises Invalid: ``quantity`` is not 1 to 10.
+    """
+    refuse_quantity(quantity, name="quantity")
+    found: dict[int, BestSeats | NoAdjacentSeats] = {}
+    without: list[SeatMap] = []
+    for each in maps:
+        if numbers := _best(each, quantity, allow_split):
+            labels = labels_of(len(each.codes), each.show.seats_per_row)
+            found[each.show.pk] = BestSeats(numbers, [labels[number - 1] for number in numbers])
+        else:
+            without.append(each)
+    later = _later_shows_with(quantity, [each.show for each in without])
+    for each in without:
+        alternatives = [
+            show for show in later if show.movie_id == each.show.movie_id and show.date_time > each.show.date_time
+        ]
+        found[each.show.pk] = NoAdjacentSeats(
+            largest_block=each.summary.largest_block,
+            alternatives=[_alternative(show) for show in alternatives[:_ALTERNATIVES]],
+        )
+    return found
+
+
+def refuse_quantity(quantity: int, *, name: str) -> None:
+    if not 1 <= quantity <= MOST_TOGETHER:
+        raise Invalid(errors={name: [f"1 to {MOST_TOGETHER} seats."]})
+
+
+def refuse_odd_wish(seat_numbers: Sequence[int] | None, best: int | None) -> None:
+    """Refuse a wish for several seats that is not one thing, and so many.
+
+    :raises Invalid: not exactly one of the two is given, there are not 1 to 10 seats, or one is named twice.
+    """
+    if (seat_numbers is None) == (best is None):
+        raise Invalid(errors={"non_field_errors": ["Name the seats, or say how many are to be the best."]})
+    if best is not None:
+        refuse_quantity(best, name="best")
+    if seat_numbers is not None:
+        if not 1 <= len(seat_numbers) <= MOST_TOGETHER:
+            raise Invalid(errors={"seat_numbers": [f"1 to {MOST_TOGETHER} seats."]})
+        if len({*seat_numbers}) < len(seat_numbers):
+            raise Invalid(errors={"seat_numbers": ["Name each seat once."]})
+
+
+def queue_for_best(show_id: int) -> None:
+    """Let those who want the best seats of a show choose one after the other, until the transaction ends: all at once
+    would choose the same."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), -1)", [show_id])
+
+
+def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:
+    return best_of(
+        seats.free,
+        total_seats=len(seats.codes),
+        seats_per_row=seats.show.seats_per_row,
+        quantity=quantity,
+        allow_split=allow_split,
+    )
+
+
+def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
+    """Find shows of the films of these shows, later than the earliest of them, that have a block of so many seats."""
+    if not shows:
+        return []
+    since = max(timezone.now(), min(show.date_time for show in shows))
+    later = Show.objects.filter(movie__in={show.movie_id for show in shows}, date_time__gt=since)
+    maps = seat_maps(later.order_by("date_time", "id")[:_LATER_SHOWS])
+    with_block = [each.show for each in maps.values() if each.summary.largest_block >= quantity]
+    return sorted(with_block, key=lambda show: (show.date_time, show.pk))
+
+
+def _alternative(show: Show) -> dict[str, Any]:
+    instant = show.date_time.isoformat().replace("+00:00", "Z")
+    return {"id": show.pk, "screen_name": show.screen_name, "date_time": instant}
