@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psycopg
 from psycopg import sql
@@ -90,21 +91,26 @@ def _capture(service: Service, token: str, user: int, show: int) -> tuple[str, d
     if told.returncode:
         raise RuntimeError(f"The booking statement could not be had:\n{told.stderr[-3000:]}")
     captured = json.loads(told.stdout.splitlines()[-1])
-    constants: dict[str, str] = {}
-    words: dict[str, str] = {}
-    for name, value in captured["values"].items():
-        if "varies" in value:
-            words[name] = f"{value['varies']}::bigint"
-        elif isinstance(value["constant"], str):
-            constants[f"constant_{name}"] = value["constant"]
-            words[name] = f":constant_{name}::text"
-        else:
-            words[name] = sql.Literal(value["constant"]).as_string()
-    missing = {":user", ":show", ":seat"} - {value.get("varies") for value in captured["values"].values()}
+    values = captured["values"]
+    words = {name: _words(name, value) for name, value in values.items()}
+    missing = [each for each in (":user", ":show", ":seat") if not any(each + "::" in word for word in words.values())]
     if missing:
-        raise RuntimeError(f"The booking statement has no parameter for {', '.join(sorted(missing))}.")
+        raise RuntimeError(f"The booking statement has no parameter for {', '.join(missing)}.")
+    constants = {f"constant_{name}": value["constant"] for name, value in values.items() if _is_text(value)}
     text = re.sub(r"%\((\w+)\)s", lambda found: words[found[1]], captured["text"]).replace("%%", "%")
     return text.strip().rstrip(";"), constants
+
+
+def _words(name: str, value: dict[str, Any]) -> str:
+    if "list" in value:
+        return f"ARRAY[{', '.join(_words(name, each) for each in value['list'])}]"
+    if "varies" in value:
+        return f"{value['varies']}::bigint"
+    return f":constant_{name}::text" if _is_text(value) else sql.Literal(value["constant"]).as_string()
+
+
+def _is_text(value: dict[str, Any]) -> bool:
+    return isinstance(value.get("constant"), str)
 
 
 def _number(pattern: str, text: str) -> float:

@@ -55,14 +55,17 @@ def named(text: str, parameters: Any) -> str:
 
 
 def values(parameters: Any, user: int, show: int, seat: int) -> dict[str, Any]:
-    """Tell of each parameter what it stands for: a number that varies, or a constant."""
+    """Tell of each parameter what it stands for: a number that varies, a list of such, or a constant."""
     if not isinstance(parameters, dict):
         parameters = {f"value{number}": value for number, value in enumerate(parameters)}
     varies = {user: ":user", show: ":show", seat: ":seat"}
-    return {
-        name: {"varies": varies[value]} if type(value) is int and value in varies else {"constant": value}
-        for name, value in parameters.items()
-    }
+
+    def meaning(value: Any) -> dict[str, Any]:
+        if isinstance(value, list):
+            return {"list": [meaning(each) for each in value]}
+        return {"varies": varies[value]} if type(value) is int and value in varies else {"constant": value}
+
+    return {name: meaning(value) for name, value in parameters.items()}
 
 
 if __name__ == "__main__":

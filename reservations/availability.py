@@ -3,26 +3,60 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django.db.models import F, Func, IntegerField, OuterRef, QuerySet, Subquery
+from django.db.models import F, Func, IntegerField, QuerySet
 
 from catalog.models import Show, ShowQuerySet
-from reservations.models import LIVE, Booking, Claim, ClaimQuerySet
+
+
+class _Count(Func):
+    """A number of seats of each show, counted as the row is read.
+
+    It is written as text because a state must be a constant of the statement and no parameter: a partial index is of
+    use to a prepared statement only where its condition is known to hold whatever is bound. A Count() would bring a
+    GROUP BY and its cost.
+    """
+
+    output_field = IntegerField()
+
+    def as_sql(  # type: ignore[override]
+        self, compiler: Any, connection: Any, now: str = "statement_timestamp()", **options: Any
+    ) -> tuple[str, list[Any]]:
+        names = ("show", "seats")
+        (show, _), (seats, _) = (compiler.compile(expression) for expression in self.source_expressions)
+        return self.template.format(**dict(zip(names, (show, seats), strict=True)), now=now), []
+
+    def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
+        return self.as_sql(compiler, connection, now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')")
+
+
+class _AvailableSeats(_Count):
+    """The seats of a show that are not booked, held or blocked.
+
+    What is counted is the partial index of live claims alone, and the few holds among them that have run out. A counter
+    on the show would be read faster, but every booking of a hot show would queue to write it.
+    """
+
+    template = """(
+        {seats}
+        - (SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status IN ('booked', 'held', 'blocked'))
+        + (SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status = 'held' AND expires_at <= {now})
+    )"""
+
+
+class _SoldSeats(_Count):
+    """The live bookings of a show."""
+
+    template = "(SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status = 'booked')"
 
 
 def with_available_seats(shows: ShowQuerySet) -> ShowQuerySet:
-    """Add ``available_seats`` to each show: its seats that are not booked, held or blocked, counted as the row is read.
-
-    The count runs over the partial index of live claims alone, and another over the few holds among them that have run
-    out. A counter on the show would be read faster, but every booking of a hot show would queue to write it.
-    """
-    claims = Booking.claims.order_by().filter(show=OuterRef("pk"))
-    free = F("total_seats") - _count(claims.filter(status__in=LIVE)) + _count(claims.lapsed())
-    return shows.annotate(available_seats=free)
+    """Add ``available_seats`` to each show: its seats that are not booked, held or blocked."""
+    return shows.annotate(available_seats=_AvailableSeats(F("id"), F("total_seats")))
 
 
 def with_sold_seats(shows: ShowQuerySet) -> ShowQuerySet:
     """Add ``sold`` to each show: its live bookings."""
-    return shows.annotate(sold=_count(Booking.claims.order_by().filter(show=OuterRef("pk"), status=Claim.BOOKED)))
+    return shows.annotate(sold=_SoldSeats(F("id"), F("total_seats")))
 
 
 def available(shows: ShowQuerySet, yes: bool | None) -> ShowQuerySet:
@@ -37,9 +71,3 @@ def available_seats_of(show_ids: Iterable[int]) -> dict[int, int]:
     """Count the available seats of many shows in one statement, by the shows' numbers."""
     shows: Any = with_available_seats(Show.objects.filter(pk__in=list(show_ids)))
     return dict(shows.order_by().values_list("pk", "available_seats"))
-
-
-def _count(claims: ClaimQuerySet) -> Subquery:
-    # Not Count(), which would bring a GROUP BY and its cost.
-    count = Func(function="COUNT", template="%(function)s(*)", output_field=IntegerField())
-    return Subquery(claims.annotate(number=count).values("number"), output_field=IntegerField())

@@ -2,8 +2,10 @@
 
 import base64
 import json
-from dataclasses import dataclass, field
+import re
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import urlencode
 
 from django.test import Client
 
@@ -62,6 +64,10 @@ class RestDoor(Door):
         assert body["detail"]
         return Answer(body["code"], facts, response.status_code, response.headers)
 
+    def _list(self, response: Any) -> Answer:
+        answer = self._answer(response)
+        return replace(answer, facts={"list": answer.facts}) if answer.ok else answer
+
     def signup(self, **fields: Any) -> Answer:
         return self._answer(self.send("POST", "/signup", fields))
 
@@ -85,33 +91,93 @@ class RestDoor(Door):
 
     def bookings(self, who: Any, **filters: Any) -> Answer:
         query = "&".join(f"{key}={str(value).lower()}" for key, value in filters.items())
-        answer = self._answer(self.send("GET", f"/my-bookings/?{query}", who=who))
-        return Answer(answer.code, {"list": answer.facts} if answer.ok else answer.facts, answer.status, answer.headers)
+        return self._list(self.send("GET", f"/my-bookings/?{query}", who=who))
+
+    def move(self, who: Any, booking: int, seat: Any, key: str | None = None) -> Answer:
+        return self._answer(self.send("POST", f"/bookings/{booking}/move/", {"seat_number": seat}, who, **_keyed(key)))
+
+    def book_several(self, who: Any, show: int, key: str | None = None, **wish: Any) -> Answer:
+        return self._list(self.send("POST", f"/shows/{show}/book/", wish, who, **_keyed(key)))
+
+    def hold(self, who: Any, show: int, key: str | None = None, **wish: Any) -> Answer:
+        return self._answer(self.send("POST", f"/shows/{show}/holds/", wish, who, **_keyed(key)))
+
+    def confirm(self, who: Any, hold: int, key: str | None = None) -> Answer:
+        return self._list(self.send("POST", f"/holds/{hold}/confirm/", who=who, **_keyed(key)))
+
+    def extend(self, who: Any, hold: int, key: str | None = None) -> Answer:
+        return self._answer(self.send("POST", f"/holds/{hold}/extend/", who=who, **_keyed(key)))
+
+    def release(self, who: Any, hold: int, key: str | None = None) -> Answer:
+        return self._answer(self.send("DELETE", f"/holds/{hold}/", who=who, **_keyed(key)))
+
+    def held(self, who: Any, hold: int) -> Answer:
+        return self._answer(self.send("GET", f"/holds/{hold}/", who=who))
+
+    def holds(self, who: Any) -> Answer:
+        return self._list(self.send("GET", "/my-holds/", who=who))
+
+    def seat_map(self, show: int, who: Any = None, since: str | None = None) -> Answer:
+        query = "" if since is None else "?" + urlencode({"since": since})
+        return self._answer(self.send("GET", f"/shows/{show}/seats/{query}", who=who))
+
+    def best_seats(self, show: int, quantity: Any, **how: Any) -> Answer:
+        query = urlencode({"quantity": quantity, **{name: str(value).lower() for name, value in how.items()}})
+        return self._answer(self.send("GET", f"/shows/{show}/best-seats/?{query}"))
 
     def available(self, show: int) -> int:
         return int(self._answer(self.send("GET", f"/shows/{show}/")).facts["available_seats"])
 
     def movies(self, search: str) -> Answer:
-        answer = self._answer(self.client.get("/movies/", {"search": search}))
-        return Answer(answer.code, {"list": answer.facts} if answer.ok else answer.facts, answer.status)
+        return self._list(self.client.get("/movies/", {"search": search}))
 
 
 def _keyed(key: str | None) -> dict[str, str]:
     return {} if key is None else {"Idempotency-Key": key}
 
 
-REFUSAL = """
-    ... on Refusal { code message }
-    ... on SeatTaken { seatNumber }
-    ... on SeatOutOfRange { min max }
-    ... on Throttled { retryAfter }
-    ... on InvalidInput { fields { field messages } }
-"""
+# What each type of refusal tells beside its code.
+FACTS = {
+    "SeatTaken": "seatNumber",
+    "SeatHeld": "seatNumber",
+    "SeatBlocked": "seatNumber",
+    "SeatOutOfRange": "min max",
+    "SeatsUnavailable": "seatNumbers",
+    "NoAdjacentSeats": "largestBlock alternatives { databaseId screenName dateTime }",
+    "TooManyHeld": "limit held",
+    "Throttled": "retryAfter",
+    "InvalidInput": "fields { field messages }",
+}
+# Each result is a union of its own; a refusal that is not of it does not validate.
+ONE_SEAT = ("SeatTaken", "SeatHeld", "SeatBlocked", "SeatOutOfRange")
+SEVERAL_SEATS = ("SeatsUnavailable", "NoAdjacentSeats", "SeatOutOfRange", "InvalidInput")
+REFUSES = {
+    "signup": ("InvalidInput", "Throttled"),
+    "login": ("Throttled",),
+    "refreshToken": ("Throttled",),
+    "bookSeat": ONE_SEAT,
+    "moveBooking": ONE_SEAT,
+    "bookSeats": SEVERAL_SEATS,
+    "holdSeats": (*SEVERAL_SEATS, "TooManyHeld"),
+    "bestSeats": ("NoAdjacentSeats", "InvalidInput"),
+}
 PAGE = "{ nodes { databaseId } totalCount pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }"
-BOOKING = """
-    databaseId seatNumber status createdAt cancelledAt
-    show { databaseId screenName dateTime totalSeats availableSeats movie { databaseId title durationMinutes } }
+SHOW = """
+    databaseId screenName dateTime totalSeats seatsPerRow availableSeats movie { databaseId title durationMinutes }
 """
+BOOKING = f"databaseId seatNumber status createdAt cancelledAt show {{ {SHOW} }}"
+BOOKED_SEATS = f"... on BookedSeats {{ bookings {{ {BOOKING} }} }}"
+HOLD = f"databaseId createdAt expiresAt seats {{ seatNumber label }} show {{ {SHOW} }}"
+SEAT_MAP = """
+    version summary { total available held booked blocked largestBlock }
+    rows { row seats { seatNumber label status mine } }
+"""
+
+
+def refusals_of(field: str) -> str:
+    """Write what a field's union is asked for where it is a refusal."""
+    told = [f"... on {kind} {{ {FACTS[kind]} }}" for kind in REFUSES.get(field, ())]
+    return " ".join(["... on Refusal { code message }", *told])
 
 
 class GraphQLDoor(Door):
@@ -137,30 +203,17 @@ class GraphQLDoor(Door):
             return Answer(facts.pop("code"), _snake(facts), response.status_code, response.headers)
         assert response.status_code == 200
         (result,) = body["data"].values()
-        if isinstance(result, dict) and "code" in result:
-            assert result.pop("message")
-            facts = _snake(result)
-            code = facts.pop("code")
-            if "fields" in facts:
-                facts = {"errors": {error["field"]: error["messages"] for error in facts["fields"]}}
-            return Answer(code, facts, response.status_code, response.headers)
-        return Answer("ok", _snake(result), response.status_code, response.headers)
+        return _told(result, response)
 
-    def _mutate(self, verb: str, fields: str, input: dict[str, Any], who: Any = None, refusal: str = REFUSAL) -> Answer:
+    def _mutate(self, verb: str, fields: str, input: dict[str, Any], who: Any = None) -> Answer:
         kind = verb[0].upper() + verb[1:] + "Input!"
-        # Each result is a union of its own; the parts that are not of it do not validate.
-        parts = {
-            "signup": ("InvalidInput", "Throttled"),
-            "login": ("Throttled",),
-            "refreshToken": ("Throttled",),
-            "bookSeat": ("SeatTaken", "SeatOutOfRange"),
-        }.get(verb, ())
-        lines = [
-            line for line in refusal.strip().splitlines() if "Refusal" in line or any(part in line for part in parts)
-        ]
-        return self.ask(
-            f"mutation($input: {kind}) {{ {verb}(input: $input) {{ {fields} {' '.join(lines)} }} }}", who, input=input
-        )
+        query = f"mutation($input: {kind}) {{ {verb}(input: $input) {{ {fields} {refusals_of(verb)} }} }}"
+        return self.ask(query, who, input=input)
+
+    def _of_show(self, show: int, who: Any, arguments: str, field: str, **variables: Any) -> Answer:
+        query = f"query($id: ID!{arguments}) {{ show(id: $id) {{ {field} }} }}"
+        answer = self.ask(query, who, id=global_id("Show", show), **variables)
+        return Answer("not_found", {}, answer.status) if answer.ok and answer.facts is None else answer
 
     def signup(self, **fields: Any) -> Answer:
         answer = self._mutate("signup", "... on User { databaseId username email }", fields)
@@ -184,11 +237,11 @@ class GraphQLDoor(Door):
 
     def book(self, who: Any, show: int, seat: Any, key: str | None = None) -> Answer:
         input = {"showId": global_id("Show", show), "seatNumber": seat, "idempotencyKey": key}
-        return _booking(self._mutate("bookSeat", f"... on Booking {{ {BOOKING} }}", input, who))
+        return _as_rest(self._mutate("bookSeat", f"... on Booking {{ {BOOKING} }}", input, who))
 
     def cancel(self, who: Any, booking: int, key: str | None = None) -> Answer:
         input = {"bookingId": global_id("Booking", booking), "idempotencyKey": key}
-        return _booking(self._mutate("cancelBooking", f"... on Booking {{ {BOOKING} }}", input, who))
+        return _as_rest(self._mutate("cancelBooking", f"... on Booking {{ {BOOKING} }}", input, who))
 
     def bookings(self, who: Any, **filters: Any) -> Answer:
         variables = {key: value.upper() if key == "status" else value for key, value in filters.items()}
@@ -196,10 +249,60 @@ class GraphQLDoor(Door):
             "query($status: BookingStatus, $upcoming: Boolean)"
             f"{{ myBookings(status: $status, upcoming: $upcoming) {{ nodes {{ {BOOKING} }} }} }}"
         )
-        answer = self.ask(query, who, **variables)
+        return _listed(_as_rest(self.ask(query, who, **variables)), "nodes")
+
+    def move(self, who: Any, booking: int, seat: Any, key: str | None = None) -> Answer:
+        input = {"bookingId": global_id("Booking", booking), "seatNumber": seat, "idempotencyKey": key}
+        return _as_rest(self._mutate("moveBooking", f"... on Booking {{ {BOOKING} }}", input, who))
+
+    def book_several(self, who: Any, show: int, key: str | None = None, **wish: Any) -> Answer:
+        input = {"showId": global_id("Show", show), "idempotencyKey": key, **_camel(wish)}
+        return _listed(_as_rest(self._mutate("bookSeats", BOOKED_SEATS, input, who)), "bookings")
+
+    def hold(self, who: Any, show: int, key: str | None = None, **wish: Any) -> Answer:
+        input = {"showId": global_id("Show", show), "idempotencyKey": key, **_camel(wish)}
+        return _as_rest(self._mutate("holdSeats", f"... on Hold {{ {HOLD} }}", input, who))
+
+    def confirm(self, who: Any, hold: int, key: str | None = None) -> Answer:
+        input = {"holdId": global_id("Hold", hold), "idempotencyKey": key}
+        return _listed(_as_rest(self._mutate("confirmHold", BOOKED_SEATS, input, who)), "bookings")
+
+    def extend(self, who: Any, hold: int, key: str | None = None) -> Answer:
+        input = {"holdId": global_id("Hold", hold), "idempotencyKey": key}
+        return _as_rest(self._mutate("extendHold", f"... on Hold {{ {HOLD} }}", input, who))
+
+    def release(self, who: Any, hold: int, key: str | None = None) -> Answer:
+        input = {"holdId": global_id("Hold", hold), "idempotencyKey": key}
+        answer = self._mutate("releaseHold", "... on ReleasedHold { id }", input, who)
         if not answer.ok:
             return answer
-        return Answer("ok", {"list": [_booking_facts(node) for node in answer.facts["nodes"]]}, answer.status)
+        assert answer.facts == {"id": global_id("Hold", hold)}
+        return replace(answer, facts={})
+
+    def held(self, who: Any, hold: int) -> Answer:
+        query = f"query($id: ID!) {{ node(id: $id) {{ ... on Hold {{ {HOLD} }} }} }}"
+        answer = self.ask(query, who, id=global_id("Hold", hold))
+        return Answer("not_found", {}, answer.status) if answer.ok and answer.facts is None else _as_rest(answer)
+
+    def holds(self, who: Any) -> Answer:
+        return _listed(_as_rest(self.ask(f"{{ myHolds {{ nodes {{ {HOLD} }} }} }}", who)), "nodes")
+
+    def seat_map(self, show: int, who: Any = None, since: str | None = None) -> Answer:
+        field = f"{SHOW} seatMap(since: $since) {{ {SEAT_MAP} }}"
+        answer = _as_rest(self._of_show(show, who, ", $since: String", field, since=since))
+        if not answer.ok:
+            return answer
+        return replace(answer, facts={**answer.facts.pop("seat_map"), "show": answer.facts})
+
+    def best_seats(self, show: int, quantity: Any, **how: Any) -> Answer:
+        arguments, given = ", $quantity: Int!", "quantity: $quantity"
+        if how:
+            arguments, given = f"{arguments}, $allowSplit: Boolean!", f"{given}, allowSplit: $allowSplit"
+        field = f"bestSeats({given}) {{ ... on BestSeats {{ seatNumbers labels }} {refusals_of('bestSeats')} }}"
+        answer = self._of_show(show, None, arguments, field, quantity=quantity, **_camel(how))
+        if not answer.ok:
+            return answer
+        return _as_rest(_told(_camel(answer.facts["best_seats"]), answer))
 
     def available(self, show: int) -> int:
         found = self.query("query($id: ID!) { show(id: $id) { availableSeats } }", id=global_id("Show", show))
@@ -210,30 +313,49 @@ class GraphQLDoor(Door):
         return Answer("ok", {"list": answer.facts["nodes"]}, answer.status) if answer.ok else answer
 
 
-def _booking(answer: Answer) -> Answer:
-    return Answer("ok", _booking_facts(answer.facts), answer.status, answer.headers) if answer.ok else answer
+def _told(result: Any, response: Any) -> Answer:
+    """Tell a refusal, which is data, from any other data."""
+    status = response.status if isinstance(response, Answer) else response.status_code
+    if not (isinstance(result, dict) and "code" in result):
+        return Answer("ok", _snake(result), status, response.headers)
+    assert result.pop("message")
+    facts = _written_as_rest(_snake(result))
+    code = facts.pop("code")
+    if "fields" in facts:
+        facts = {"errors": {_snake_name(error["field"]): error["messages"] for error in facts["fields"]}}
+    return Answer(code, facts, status, response.headers)
 
 
-def _booking_facts(facts: dict[str, Any]) -> dict[str, Any]:
-    """Write a booking of the graph as REST does."""
-    facts = _renamed(facts)
-    facts["status"] = facts["status"].lower()
-    for name in ("created_at", "cancelled_at"):
-        facts[name] = facts[name] and facts[name].replace("+00:00", "Z")
-    facts["show"]["date_time"] = facts["show"]["date_time"].replace("+00:00", "Z")
-    return facts
+def _listed(answer: Answer, name: str) -> Answer:
+    return replace(answer, facts={"list": answer.facts[name]}) if answer.ok else answer
 
 
-def _renamed(value: Any) -> Any:
+def _as_rest(answer: Answer) -> Answer:
+    """Write what the graph tells as REST does."""
+    return replace(answer, facts=_written_as_rest(answer.facts)) if answer.ok else answer
+
+
+def _written_as_rest(value: Any, name: str = "") -> Any:
     if isinstance(value, dict):
-        return {"id" if key == "database_id" else key: _renamed(inner) for key, inner in value.items()}
+        return {"id" if key == "database_id" else key: _written_as_rest(inner, key) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_written_as_rest(inner) for inner in value]
+    if isinstance(value, str) and name == "status":
+        return value.lower()
+    if isinstance(value, str) and name in ("created_at", "cancelled_at", "expires_at", "date_time"):
+        return value.replace("+00:00", "Z")
     return value
 
 
 def _snake(value: Any) -> Any:
     if isinstance(value, dict):
-        return {
-            "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in key): _snake(inner)
-            for key, inner in value.items()
-        }
+        return {_snake_name(key): _snake(inner) for key, inner in value.items()}
     return [_snake(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _snake_name(name: str) -> str:
+    return "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
+
+
+def _camel(wish: dict[str, Any]) -> dict[str, Any]:
+    return {re.sub("_([a-z])", lambda match: match[1].upper(), name): value for name, value in wish.items()}

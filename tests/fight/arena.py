@@ -47,7 +47,7 @@ class Arena:
     def run(self, statements: str) -> None:
         """Change the database by hand."""
         if self.postgres:
-            with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            with _connected(self.postgres) as connection:
                 connection.execute(statements)
         else:
             with sqlite3.connect(self._file) as connection:
@@ -91,7 +91,7 @@ class Arena:
 
     def _rows(self, query: str) -> list[Any]:
         if self.postgres:
-            with psycopg.connect(self.postgres.url) as connection:
+            with _connected(self.postgres) as connection:
                 return connection.execute(query).fetchall()
         with sqlite3.connect(self._file) as connection:
             return connection.execute(query).fetchall()
@@ -206,6 +206,18 @@ class Adversary(threading.Thread):
         backends = [pid for pid in _children(self.place.postgres.process.pid) if _serves_a_connection(pid)]
         if backends:
             _kill(self.chance.choice(backends))
+
+
+def _connected(postgres: Server) -> psycopg.Connection[Any]:
+    """Connect, as soon as it has recovered."""
+    deadline = time.monotonic() + 30
+    while True:
+        try:
+            return psycopg.connect(postgres.url, autocommit=True)
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 def _instant(written: datetime | str) -> int:

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -131,10 +131,10 @@ class GraphQLDoor:
 
     def book(self, show: int, wish: dict[str, Any], key: str | None = None) -> Request:
         verb = "bookSeat" if "seat_number" in wish else "bookSeats"
-        return _mutation(verb, {"showId": _global_id("Show", show), **_camel(wish)}, key)
+        return _mutation(verb, {"showId": _global_id("Show", show), **camel(wish)}, key)
 
     def hold(self, show: int, wish: dict[str, Any], key: str | None = None) -> Request:
-        return _mutation("holdSeats", {"showId": _global_id("Show", show), **_camel(wish)}, key)
+        return _mutation("holdSeats", {"showId": _global_id("Show", show), **camel(wish)}, key)
 
     def cancel(self, booking: int, key: str | None = None) -> Request:
         return _mutation("cancelBooking", {"bookingId": _global_id("Booking", booking)}, key)
@@ -170,7 +170,7 @@ class GraphQLDoor:
         if "code" in told:  # it was refused in front of both doors
             return _refusal(status, told, replayed)
         (result,) = told["data"].values()
-        result = _snake(result)
+        result = snake(result)
         if "code" in result:
             return _refusal(status, result, replayed)
         return _given(status, result.get("nodes", result.get("bookings", [result])), replayed)
@@ -228,11 +228,15 @@ def _global_id(kind: str, number: int) -> str:
     return base64.b64encode(f"{kind}:{number}".encode()).decode()
 
 
-def _camel(told: dict[str, Any]) -> dict[str, Any]:
-    return {re.sub("_(.)", lambda found: found[1].upper(), name): value for name, value in told.items()}
+def camel(told: Any) -> Any:
+    return _renamed(told, lambda name: re.sub("_(.)", lambda found: found[1].upper(), name))
 
 
-def _snake(told: Any) -> Any:
+def snake(told: Any) -> Any:
+    return _renamed(told, lambda name: re.sub("([A-Z])", r"_\1", name).lower())
+
+
+def _renamed(told: Any, rename: Callable[[str], str]) -> Any:
     if isinstance(told, dict):
-        return {re.sub("([A-Z])", r"_\1", name).lower(): _snake(value) for name, value in told.items()}
-    return [_snake(value) for value in told] if isinstance(told, list) else told
+        return {rename(name): _renamed(value, rename) for name, value in told.items()}
+    return [_renamed(value, rename) for value in told] if isinstance(told, list) else told

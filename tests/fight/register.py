@@ -185,12 +185,12 @@ class Register:
                 there = self._seats_of_booking(state, call.booking)
                 return not there and was_done(self.telling["booking", call.booking or 0])
             case "hold_expired":
-                is_over = was_done(self.telling["expire", call.hold or 0]) or self._was_moved_to(
+                is_over = was_done(self.telling["expire", call.hold or 0]) or self._was_used_up(
                     call.hold or 0, was_done
                 )
                 return is_over and not self._has(state, call.hold)
             case "hold_confirmed":
-                is_used = self._was_booked(call.hold or 0, was_done) or self._was_moved_to(call.hold or 0, was_done)
+                is_used = self._was_booked(call.hold or 0, was_done) or self._was_used_up(call.hold or 0, was_done)
                 return is_used and not self._has(state, call.hold)
             case "not_found" if call.verb == "unblock":
                 return not self._all(state, call, "blocked")
@@ -237,15 +237,17 @@ class Register:
 
     def _was_booked(self, hold: int, was_done: WasDone) -> bool:
         """Tell whether all its seats are booked, at once or one by one."""
-        return was_done(self.telling["confirm", hold]) or self._each_was("book", hold, was_done)
+        return was_done(self.telling["confirm", hold]) or self._each_was(["book"], hold, was_done)
 
-    def _was_moved_to(self, hold: int, was_done: WasDone) -> bool:
-        """Tell whether bookings of the same client have moved to all its seats. What is then said of it is open."""
-        return self._each_was("move", hold, was_done)
+    def _was_used_up(self, hold: int, was_done: WasDone) -> bool:
+        """Tell whether all its seats went one by one, and bookings moved to some: what is then said of it is open."""
+        return not self._was_booked(hold, was_done) and self._each_was(["book", "move"], hold, was_done)
 
-    def _each_was(self, verb: str, hold: int, was_done: WasDone) -> bool:
-        taken = [self.taken_by[verb, self.holder.get(hold, 0), seat] for seat in self.seats_of.get(hold, ())]
-        return bool(taken) and all(map(was_done, taken))
+    def _each_was(self, verbs: list[str], hold: int, was_done: WasDone) -> bool:
+        client, seats = self.holder.get(hold, 0), self.seats_of.get(hold, ())
+        return bool(seats) and all(
+            was_done(index for verb in verbs for index in self.taken_by[verb, client, seat]) for seat in seats
+        )
 
     # --- What both look at ----------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ class _Settled:
                 self.faults.append(self._denied(row))
                 continue
             asked.remove(made[0])
-            seats = tuple(sorted(claim.seat for claim in self.table.rows if _is_where_it_was_held(claim, row)))
+            seats = tuple(sorted({self._first_seat(claim) for claim in self.table.rows if claim.hold == row.id}))
             expires = row.created + HOLD_SECONDS * 10**9
             about = {"hold": row.id, "seats": made[0].seats or seats, "expires": expires}
             self.history.append(replace(made[0], outcome=OK, end=seen, **about))
@@ -138,11 +138,17 @@ class _Settled:
         return found if len(found) == _size(call) else []
 
     def _first_seat(self, row: Row) -> int:
-        """Tell where a booking was before anybody moved it: where it was seen first."""
-        places = [(call.start, seat) for call in self.known for seat, booking in call.seen.items() if booking == row.id]
-        places = [place for place in places if place[0] < self.table.start]
+        """Tell where a booking was before anybody moved it: where it was told of, or seen first."""
+        if row.status not in BOOKINGS:
+            return row.seat
+        told = [
+            (call.start, seat)
+            for call in self.known
+            for seat, booking in (call.bookings if call.verb != "bookings" else call.seen).items()
+            if booking == row.id
+        ]
         moved = [call for call in self.calls if call.verb == "move" and call.booking == row.id]
-        return min(places)[1] if places and moved else row.seat
+        return min(told)[1] if told and moved else row.seat
 
     def _denied(self, row: Row | HoldRow) -> str:
         """Contradict what every answer denied, and name the calls that were on their way when it was made."""
@@ -289,10 +295,6 @@ def _size(call: Call) -> int:
 def _may_have_held(call: Call, row: HoldRow) -> bool:
     is_its = (call.client, call.show, _size(call)) == (row.client, row.show, row.size)
     return is_its and call.start <= row.created + TOLERANCE
-
-
-def _is_where_it_was_held(claim: Row, hold: HoldRow) -> bool:
-    return claim.hold == hold.id and claim.status in ("held", "freed")
 
 
 def _holds_seen(call: Call) -> Iterable[int]:

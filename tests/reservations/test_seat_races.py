@@ -223,11 +223,11 @@ class TestBlockAgainstSale:
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
+        assert deadlocks() == before
         assert isinstance(sold, Booking | Hold)
         assert isinstance(blocked, SeatsUnavailable), repr(blocked)
         assert blocked.seat_numbers == [3]
         assert seats(show) == {3: (status, "alice")}
-        assert deadlocks() == before
 
     def block_first(self, show: Show, alice: User, monkeypatch: Patch, sale: str) -> None:
         sell, _, refusal, _ = self.sales[sale]
@@ -239,10 +239,10 @@ class TestBlockAgainstSale:
             stop_after="refuse_to_block",
             monkeypatch=monkeypatch,
         )
+        assert deadlocks() == before
         assert isinstance(blocked, list), repr(blocked)
         assert isinstance(sold, refusal)
         assert seats(show) == {2: ("blocked", None), 3: ("blocked", None)}
-        assert deadlocks() == before
 
     @pytest.mark.parametrize("sale", ["book", "hold"])
     @pytest.mark.parametrize("order", ["sale_first", "block_first"])

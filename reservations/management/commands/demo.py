@@ -13,10 +13,12 @@ from django.utils import timezone
 from catalog.importing import add_new_movies, read_movies
 from catalog.models import Movie, Show
 from core.models import User
-from reservations.booking import book_seat
+from reservations.booking import book_seats
+from reservations.scheduling import block_seats
 
 FILMS = Path(__file__).resolve().parents[2] / "demo_movies.csv"
-SCREENS = {"Aurora": 240, "Belle Époque": 120, "Capitol": 84, "Studio": 24}
+SCREENS = {"Aurora": (240, 20), "Belle Époque": (120, 12), "Capitol": (84, 12), "Studio": (24, 6)}  # seats, and a row
+HOUSE_SEATS = [1, 2]
 DAYS = 7
 OPENS, LAST_START = time(10), time(22, 30)
 CLEANING = timedelta(minutes=20)
@@ -57,27 +59,38 @@ def _programme(movies: list[Movie]) -> list[Show]:
     shows: list[Show] = []
     now = timezone.now()
     for day in range(DAYS):
-        for screen, seats in SCREENS.items():
+        for screen, (seats, seats_per_row) in SCREENS.items():
             starts = datetime.combine(now.date() + timedelta(days=day), OPENS, UTC)
             while starts.time() <= LAST_START and starts.date() == now.date() + timedelta(days=day):
                 movie = random.choice(movies)
                 if starts > now + CLEANING:
-                    shows.append(Show(movie=movie, screen_name=screen, date_time=starts, total_seats=seats))
+                    shows.append(
+                        Show(
+                            movie=movie,
+                            screen_name=screen,
+                            date_time=starts,
+                            total_seats=seats,
+                            seats_per_row=seats_per_row,
+                        )
+                    )
                 ends = starts + timedelta(minutes=movie.duration_minutes) + CLEANING
                 starts = ends + timedelta(minutes=-ends.minute % 5)  # on the next five minutes
     return shows
 
 
 def _sell(shows: list[Show], customer: User, audience: User) -> int:
-    """Sell seats through the domain, as everybody must: a third of the shows in part, one of them out."""
+    """Sell seats through the domain, as everybody must: a third of the shows in part, one of them out. In the largest
+    hall the house keeps two seats."""
     sold = 0
-    full = next(show for show in shows if show.total_seats == min(SCREENS.values()))
+    smallest, largest = min(SCREENS.values())[0], max(SCREENS.values())[0]
+    full = next(show for show in shows if show.total_seats == smallest)
+    for show in shows:
+        if show.total_seats == largest:
+            block_seats(show_id=show.pk, seat_numbers=HOUSE_SEATS, reason="House seats")
     for show in [full, *random.sample([show for show in shows if show != full], len(shows) // 3)]:
-        wanted = show.total_seats if show == full else random.randint(1, 12)
-        for seat_number in range(1, wanted + 1):
-            book_seat(user=audience, show_id=show.pk, seat_number=seat_number)
-            sold += 1
+        parties = random.choices([1, 2, 2, 2, 3, 4], k=random.randint(1, show.total_seats // 8))
+        for party in [1] * show.total_seats if show == full else parties:
+            sold += len(book_seats(user=audience, show_id=show.pk, best=party, allow_split=True))
     for show in [show for show in shows if show != full][-2:]:
-        book_seat(user=customer, show_id=show.pk, seat_number=show.total_seats)
-        sold += 1
+        sold += len(book_seats(user=customer, show_id=show.pk, best=2, allow_split=True))
     return sold
