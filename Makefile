@@ -17,6 +17,7 @@ help:  ## list the targets
 run: .venv/run.stamp  ## install, migrate, load the demo, and serve on http://127.0.0.1:8000
 	$(BIN)/python manage.py migrate --verbosity 0
 	$(BIN)/python manage.py demo
+	@echo "Shows       http://$(HOST):$(PORT)/"
 	@echo "Swagger UI  http://$(HOST):$(PORT)/swagger/"
 	@echo "GraphiQL    http://$(HOST):$(PORT)/graphql/"
 	@echo "Admin       http://$(HOST):$(PORT)/admin/"

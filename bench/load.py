@@ -11,21 +11,13 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
-from typing import Any, Protocol
+from typing import Any
+
+from bench.walks import Asker
 
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 _PATIENCE = 10.0  # seconds that the answers still on their way are waited for after the end
-
-
-class Asker(Protocol):
-    """What the clients ask for."""
-
-    def next(self, client: int) -> bytes | None:
-        """Give a client's next request; None where there is none left."""
-
-    def answered(self, client: int, booking: int | None) -> None:
-        """Hear of a client's answer, and of the booking that it names."""
 
 
 @dataclass(frozen=True)
@@ -38,8 +30,10 @@ class Job:
     asker: Asker
     expected: Mapping[str, tuple[int, bytes]]
     """What an answer can be: its status, and what its body has in it."""
-    booking: bytes = b""
-    """A pattern that finds the booking's number in a body."""
+    number: bytes = b""
+    """A pattern that finds the numbers of bookings, or of the hold, in a body."""
+    seats: int = 1
+    """How many bookings an answer has that books: neither more nor less."""
 
 
 @dataclass
@@ -58,6 +52,8 @@ class Tally:
     """Seconds."""
     booked: list[int] = field(default_factory=list)
     """The bookings that were confirmed."""
+    asker: Asker | None = None
+    """Who asked, with what it has heard."""
 
 
 class Loader:
@@ -111,9 +107,8 @@ class _Client:
 
 def run(job: Job) -> Tally:
     """Let every client ask, hear the answer and ask again until the time is over."""
-    tally = Tally()
-    expected = [(name, status, part) for name, (status, part) in job.expected.items()]
-    pattern = re.compile(job.booking) if job.booking else None
+    tally = Tally(asker=job.asker)
+    pattern = re.compile(job.number) if job.number else None
     with selectors.DefaultSelector() as selector:
         clients = [_Client(number, job.port) for number in range(job.clients)]
         for client in clients:
@@ -129,8 +124,7 @@ def run(job: Job) -> Tally:
                     continue
                 now = last = time.perf_counter()
                 tally.latencies.append(now - client.sent)
-                booking = _count(tally, answer, expected, pattern)
-                job.asker.answered(client.number, booking)
+                job.asker.answered(client.number, *_count(tally, answer, job, pattern))
                 if not answer or answer[0] == 0 or now >= until or not _ask(client, job.asker, now):
                     waiting -= 1
                     selector.unregister(client.socket)
@@ -179,20 +173,22 @@ def _receive(client: _Client) -> tuple[int, bytes] | None:
     return int(buffer[9:12]), buffer[head + 4 :]
 
 
-def _count(tally: Tally, answer: tuple[int, bytes], expected: list[Any], pattern: Any) -> int | None:
-    """Count an answer, and give the number of the booking in it."""
+def _count(
+    tally: Tally, answer: tuple[int, bytes], job: Job, pattern: re.Pattern[bytes] | None
+) -> tuple[str, list[int]]:
+    """Count an answer, and give its name and the numbers in it."""
     status, body = answer
-    for name, its_status, part in expected:
+    for name, (its_status, part) in job.expected.items():
         if status == its_status and part in body:
+            numbers = [int(number) for number in pattern.findall(body)] if pattern else []
+            if name == "booked" and pattern and len(numbers) != job.seats:
+                break
             tally.answers[name] += 1
-            if pattern and name == "booked" and (found := pattern.search(body)):
-                booking = int(found[1])
-                tally.booked.append(booking)
-                return booking
-            return None
+            tally.booked += numbers if name == "booked" else ()
+            return name, numbers
     if status == 0:
         tally.unanswered += 1
     else:
         tally.wrong[f"{status} {body[:80].decode(errors='replace')}"] += 1
         tally.faults += status >= 500
-    return None
+    return "", []

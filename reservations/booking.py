@@ -306,9 +306,9 @@ def choose(user: Account, show_id: int, quantity: int, allow_split: bool) -> lis
     queue_for_best(show_id)
     try:
         return best_seats(show_id=show_id, quantity=quantity, allow_split=allow_split).seat_numbers
-    except NoAdjacentSeats:
+    except (NotFound, NoAdjacentSeats):
         user_of(user)  # which refuses an account that is gone
-        if not Show.objects.filter(pk=show_id, date_time__gt=Now()).exists():
+        if Show.objects.filter(pk=show_id, date_time__lte=Now()).exists():
             raise ShowStarted from None
         raise
 

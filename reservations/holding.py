@@ -169,8 +169,8 @@ def forget_old_holds() -> int:
     history of their seats that is no booking's."""
     past = timezone.now() - timedelta(days=1)
     Booking.claims.filter(status=Claim.FREED, show__date_time__lt=past).delete()
-    booked = Booking.objects.filter(hold=OuterRef("pk"))
-    _, deleted = Hold.objects.filter(~Exists(booked), show__date_time__lt=past).delete()
+    in_use = Booking.claims.filter(hold=OuterRef("pk"))
+    _, deleted = Hold.objects.filter(~Exists(in_use), show__date_time__lt=past).delete()
     return deleted.get("reservations.Hold", 0)
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import psycopg
 
-from tests.fight.history import HOLD_SECONDS, LONGEST_HOLD
+from tests.fight.history import HOLD_SECONDS, LONGEST_HOLD, by_the_monotonic_clock
 from tests.fight.table import HoldRow, Row, Table
 from tests.postgres import Server, server
 from tests.service import Service
@@ -221,10 +221,9 @@ def _connected(postgres: Server) -> psycopg.Connection[Any]:
 
 
 def _instant(written: datetime | str) -> int:
-    """Tell a moment by the monotonic clock; SQLite gives it as text, without an offset."""
+    """Read a moment, which SQLite gives as text, and both without an offset or in UTC."""
     moment = datetime.fromisoformat(written) if isinstance(written, str) else written
-    moment = moment.replace(tzinfo=moment.tzinfo or UTC)
-    return int(moment.timestamp() * 10**9) - time.time_ns() + time.monotonic_ns()
+    return by_the_monotonic_clock(moment.replace(tzinfo=moment.tzinfo or UTC))
 
 
 def _kill(pid: int) -> None:

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from tests.fight.doors import DOORS, Answer, Door, Request, RestDoor, ToldHold
-from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, TOLERANCE, UNKNOWN, Call
+from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, TOLERANCE, UNKNOWN, Call, by_the_monotonic_clock
 from tests.fight.line import PASSWORD, Line, NotSent, Unanswered, ask_json
 
 INSISTENCE = 20  # seconds for an answer to a call with a key, however often it is sent
@@ -448,8 +448,7 @@ def _wanted(wish: dict[str, Any], given: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _instant(written: str) -> int:
-    """Tell a moment by the monotonic clock."""
-    return int(datetime.fromisoformat(written).timestamp() * 10**9) - time.time_ns() + time.monotonic_ns()
+    return by_the_monotonic_clock(datetime.fromisoformat(written))
 
 
 def _which(answer: Answer) -> Any:

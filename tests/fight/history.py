@@ -1,6 +1,8 @@
 """What was asked, what was answered, and when: the records that the checker judges."""
 
+import time
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 OK = "ok"
@@ -21,6 +23,14 @@ TOLERANCE = 50_000_000
 """How far a hold may be seen to run out from the moment that its answer told, in nanoseconds. That moment is by the
 clock of the database, which is the clock of this machine, while calls are timed by the monotonic one: this allows for
 what the two are read apart, for what a time is rounded, and for the clock being set right meanwhile."""
+
+
+def by_the_monotonic_clock(instant: datetime) -> int:
+    """Tell a moment of the wall's clock as ``time.monotonic_ns`` would have; of several tries the one least disturbed."""
+    readings = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(5)]
+    before, now, after = min(readings, key=lambda reading: reading[2] - reading[0])
+    return int(instant.timestamp() * 10**6) * 1000 - now + (before + after) // 2
+
 
 SILENT = 2**63 - 1  # when the answer comes that never came
 

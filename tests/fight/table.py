@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, TOLERANCE, UNKNOWN, WRITES, Call
+from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, UNKNOWN, WRITES, Call
 
+APART = 5_000_000  # nanoseconds that a moment in the table may be off, by the clock that calls are timed by
 LIVE = ("booked", "held", "blocked")
 BOOKINGS = ("booked", "cancelled")
 
@@ -91,51 +92,58 @@ class _Settled:
         for row in self.table.holds:
             if row.id in told:
                 continue
+            seats = {self._first_seat(claim) for claim in self.table.rows if claim.hold == row.id}
             seen = self._seen_by([call for call in self.known if row.id in (call.hold, *_holds_seen(call))])
-            made = [call for call in asked if _may_have_held(call, row) and call.start <= seen]
+            made = [call for call in asked if _may_have_held(call, row, seats) and call.start <= seen]
             if not made:
                 self.faults.append(self._denied(row))
                 continue
-            asked.remove(made[0])
-            seats = tuple(sorted({self._first_seat(claim) for claim in self.table.rows if claim.hold == row.id}))
+            asked.remove(made[-1])
             expires = row.created + HOLD_SECONDS * 10**9
-            about = {"hold": row.id, "seats": made[0].seats or seats, "expires": expires}
-            self.history.append(replace(made[0], outcome=OK, end=seen, **about))
+            about = {"hold": row.id, "seats": made[-1].seats or tuple(sorted(seats)), "expires": expires}
+            self.history.append(replace(made[-1], outcome=OK, end=seen, **about))
 
     def bookings(self) -> None:
         """Find for each booking that no answer told of the call that made it.
 
-        Of one client's calls the earliest made the earliest booking: whatever really happened, this leaves no more to
-        explain, since an earlier call may be done at every moment that a later one may. Groups come first, since only
-        they need all their seats.
+        Of one client's calls that fit, the one that began last before the booking was made is taken: whichever it
+        really was, it was on its way at that moment, and there is no more to explain.
         """
         told = {booking for call in self.known for booking in call.bookings.values()}
         left = [row for row in self.table.rows if row.status in BOOKINGS and row.id not in told]
         left.sort(key=lambda row: row.created)
         asked = [call for call in self.unknown if call.verb in ("book", "confirm")]
-        for call in sorted(asked, key=lambda call: call.verb == "confirm" or _size(call) == 1):
-            found = self._made_by(call, left)
-            if found:
-                left = [row for row in left if row not in found]
-                seen = min(self._booking_seen_by(row.id) for row in found)
-                bookings = {self._first_seat(row): row.id for row in found}
-                seats = call.seats or tuple(sorted(bookings))
-                self.history.append(replace(call, bookings=bookings, seats=seats, outcome=OK, end=seen))
-        self.faults += [self._denied(row) for row in left]
+        while left:
+            row = left[0]
+            fitting = ((call, self._made_by(call, row, left)) for call in reversed(asked))
+            call, made = next((found for found in fitting if found[1]), (None, [row]))
+            left = [other for other in left if other not in made]
+            if call is None:
+                self.faults.append(self._denied(row))
+                continue
+            asked.remove(call)
+            bookings = {self._first_seat(other): other.id for other in made}
+            end = min(self._booking_seen_by(other.id) for other in made)
+            seats = call.seats or tuple(sorted(bookings))
+            self.history.append(replace(call, bookings=bookings, seats=seats, outcome=OK, end=end))
 
-    def _made_by(self, call: Call, rows: list[Row]) -> list[Row]:
-        """Give the bookings that a call may have made: as many as it asked for, or none."""
-        fitting = [
-            row
-            for row in rows
-            if (row.client, row.show) == (call.client, call.show)
-            and call.start <= min(row.created + TOLERANCE, self._booking_seen_by(row.id))
-        ]
+    def _made_by(self, call: Call, row: Row, rows: list[Row]) -> list[Row]:
+        """Give the bookings that a call has made if it has made this one: as many as it asked for, or none."""
+        begun = min(row.created + APART, self._booking_seen_by(row.id))
+        if (call.client, call.show) != (row.client, row.show) or call.start > begun:
+            return []
+        together = [other for other in rows if (other.client, other.show) == (row.client, row.show)]
         if call.verb == "confirm":
-            return [row for row in fitting if row.hold == call.hold]
-        wanted = {seat: row for row in reversed(fitting) if (seat := self._first_seat(row)) in call.seats or call.best}
-        found = sorted(wanted.values(), key=lambda row: row.created)[: _size(call)]
-        return found if len(found) == _size(call) else []
+            return [other for other in together if other.hold == call.hold] if row.hold == call.hold else []
+        if not call.best and self._first_seat(row) not in call.seats:
+            return []
+        together.sort(key=lambda other: other.created - row.created, reverse=True)
+        nearest = {self._first_seat(other): other for other in together}
+        wanted = (
+            sorted(nearest.values(), key=lambda other: other.created) if call.best else map(nearest.get, call.seats)
+        )
+        made = [other for other in wanted if other][: _size(call)]
+        return made if len(made) == _size(call) else []
 
     def _first_seat(self, row: Row) -> int:
         """Tell where a booking was before anybody moved it: where it was told of, or seen first."""
@@ -157,7 +165,7 @@ class _Settled:
             for call in self.calls
             if (call.client, call.show) == (row.client, row.show)
             and call.verb in WRITES
-            and call.start - TOLERANCE <= row.created <= call.until + TOLERANCE
+            and call.start - APART <= row.created <= call.until + APART
         ]
         return "\n".join([f"The table has {row}, which every answer denied; the client's calls at that time:", *then])
 
@@ -292,9 +300,10 @@ def _size(call: Call) -> int:
     return call.best or len(call.seats)
 
 
-def _may_have_held(call: Call, row: HoldRow) -> bool:
-    is_its = (call.client, call.show, _size(call)) == (row.client, row.show, row.size)
-    return is_its and call.start <= row.created + TOLERANCE
+def _may_have_held(call: Call, row: HoldRow, seats: set[int]) -> bool:
+    if (call.client, call.show, _size(call)) != (row.client, row.show, row.size):
+        return False
+    return call.start <= row.created + APART and (bool(call.best) or seats <= set(call.seats))
 
 
 def _holds_seen(call: Call) -> Iterable[int]:

@@ -17,7 +17,7 @@ from core.models import User
 from graphql_api import kept
 from graphql_api.columns import loaded_by
 from graphql_api.execution import Executor
-from reservations.models import Booking
+from reservations.models import Booking, Hold
 from tests.conftest import make_show
 from tests.doors import global_id, token_of
 
@@ -55,7 +55,7 @@ def fields_asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def fill(owner: User, *, movies: int, shows: int) -> None:
-    """Add films with shows, and two bookings of each: a live one and a cancelled one."""
+    """Add films with shows, and of each two bookings, a live one and a cancelled one, and a hold of two seats."""
     for number in range(movies):
         movie = Movie.objects.create(title=f"Film {number}", duration_minutes=90)
         for hour in range(1, shows + 1):
@@ -65,10 +65,23 @@ def fill(owner: User, *, movies: int, shows: int) -> None:
             Booking.objects.create(
                 user=owner, show=show, seat_number=2, created_at=moment, cancelled_at=moment, status="cancelled"
             )
+            held = Hold.objects.create(user=owner, show=show, size=2, created_at=moment)
+            for seat in (3, 4):
+                Booking.claims.create(
+                    user=owner,
+                    show=show,
+                    seat_number=seat,
+                    created_at=moment,
+                    hold=held,
+                    status="held",
+                    expires_at=show.date_time,
+                )
 
 
 SHOW = "id databaseId movie { id databaseId title durationMinutes } screenName dateTime totalSeats availableSeats"
-BOOKING = f"id databaseId show {{ {SHOW} }} seatNumber status createdAt cancelledAt"
+BOOKING = f"id databaseId show {{ {SHOW} }} seatNumber label status createdAt cancelledAt"
+HOLD = f"id createdAt expiresAt seats {{ seatNumber label }} show {{ {SHOW} }}"
+SEATS = "seatMap { version summary { available largestBlock } rows { row seats { seatNumber label status mine } } }"
 
 
 @pytest.mark.django_db
@@ -95,6 +108,22 @@ class TestAnswersAreTheLibrarys:
         "typename alone": "{ movies { __typename nodes { __typename } } }",
         "node": "query($booking: ID!) { node(id: $booking) { __typename id ... on Booking { status show { id } } } }",
         "back": "{ movies(first: 9) { nodes { shows(first: 9) { nodes { movie { id shows { totalCount } } id } } } } }",
+        "seats": f"{{ movies(first: 1) {{ nodes {{ shows(first: 1) {{ nodes {{ id {SEATS} seatsPerRow }} }} }} }} }}",
+        "seats by fragments": (
+            "{ movies(first: 1) { nodes { shows(first: 1) { nodes { seatMap { ...A rows { seats { __typename } } } }"
+            " } } } } fragment A on SeatMap { rows { ...B ...B row } } fragment B on SeatRow { s: seats { status label"
+            " status } }"
+        ),
+        "holds": f"{{ myHolds {{ nodes {{ {HOLD} }} edges {{ cursor node {{ seats {{ label }} }} }} }} }}",
+        "best": (
+            "{ movies(first: 2) { nodes { shows(first: 2) { nodes { a: bestSeats(quantity: 1) { __typename"
+            " ... on BestSeats { seatNumbers labels } } b: bestSeats(quantity: 9) { ... on NoAdjacentSeats {"
+            " code largestBlock alternatives { id availableSeats movie { title } } } } c: bestSeats(quantity: 0) {"
+            " ... on InvalidInput { fields { field messages } } } } } } } }"
+        ),
+        "wrong version": (
+            '{ movies(first: 1) { nodes { shows(first: 1) { nodes { id seatMap(since: "x") { version } } } } } }'
+        ),
         "wrong cursor": '{ movies { nodes { id shows(after: "x") { nodes { id } } title } } }',
         "wrong in a row": '{ myBookings { nodes { id show { movie { shows(after: "x") { totalCount } } } } } }',
     }
@@ -155,8 +184,9 @@ class TestColumnsAreTaken:
                 ["Query.myBookings", "BookingConnection.edges", "BookingConnection.pageInfo"],
             ),
             ("{ me { username email } }", ["Query.me"]),
+            (f"{{ myHolds {{ nodes {{ {HOLD} }} }} }}", ["Query.myHolds", "HoldConnection.nodes"]),
         ],
-        ids=["films", "bookings", "edges", "me"],
+        ids=["films", "bookings", "edges", "me", "holds"],
     )
     def test_for_every_row(
         self, graph: Any, alice: User, fields_asked: list[str], query: str, alone: list[str]
@@ -169,6 +199,11 @@ class TestColumnsAreTaken:
         film = global_id("Movie", Movie.objects.get().pk)
         query = f'{{ movie(id: "{film}") {{ shows {{ nodes {{ {SHOW} }} }} }} }}'
         assert self.asked(graph, query, alice, fields_asked) == ["Query.movie", "Movie.shows", "ShowConnection.nodes"]
+
+    def test_for_every_seat(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
+        fill(alice, movies=1, shows=1)
+        query = f'{{ show(id: "{global_id("Show", Show.objects.get().pk)}") {{ id {SEATS} }} }}'
+        assert self.asked(graph, query, alice, fields_asked) == ["Query.show", "Show.id", "Show.seatMap"]
 
     def test_beside_a_field_that_is_none(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
         fill(alice, movies=3, shows=2)
@@ -246,6 +281,9 @@ class Row:
     inner: Inner
     some_inner: Inner | None
     names: list[str]
+    some_names: list[str | None] | None
+    inners: list[Inner]
+    some_inners: list[list[Inner | None]] | None
 
     @strawberry.field(metadata=loaded_by(load_late))
     def late(self) -> int:
@@ -272,7 +310,7 @@ ROWS = strawberry.Schema(Rows)._schema
 MOMENT = datetime(2030, 1, 2, 3, 4, 5, 6, tzinfo=UTC)
 FIELDS = (
     "number someNumber name someName yes ratio key mood someMood moment someMoment late"
-    " inner { name sometimes } someInner { sometimes name }"
+    " inner { name sometimes } someInner { sometimes name } someNames inners { name sometimes } someInners { name }"
 )
 
 
@@ -286,7 +324,9 @@ def row(**odd: Any) -> SimpleNamespace:
         **dict.fromkeys(("inner", "some_inner"), inner),
         "yes": True,
         "ratio": 0.5,
-        "names": ["a", "b"],
+        **dict.fromkeys(("names", "some_names"), ["a", "b"]),
+        "inners": [inner, inner],
+        "some_inners": [[], [inner]],
     }
     return SimpleNamespace(**{**usual, **odd})
 
@@ -318,6 +358,9 @@ ODD: list[Any] = [
         "\ud800",
         Undefined,
     ),
+    *(["x"], ["x", None], [5], [True], [Text("t")], [ValueError("odd")], [Undefined], ("x", "y"), iter("xy"), {"x"}),
+    *([SimpleNamespace(name="y", sometimes=None), None], [SimpleNamespace(name=5, sometimes=5)], [None], [[]]),
+    *([[None], []], [[SimpleNamespace(name="y")]], [[SimpleNamespace(name=None)], None], [[ValueError("odd")]]),
 ]
 
 

@@ -143,8 +143,8 @@ class TestHoldSeats:
     def test_holds_the_best(self, movie: Movie, alice: User) -> None:
         show = make_show(movie, seats=30)
         hold = hold_seats(user=alice, show_id=show.pk, best=2)
-        assert hold.seat_numbers == [25, 26]
-        assert seats(show) == {25: "held", 26: "held"}
+        assert hold.seat_numbers == [15, 16]
+        assert seats(show) == {15: "held", 16: "held"}
 
     def test_takes_over_what_has_run_out(self, show: Show, alice: User, bob: User) -> None:
         hers = hold_seats(user=alice, show_id=show.pk, seat_numbers=[1, 2, 3])
@@ -377,7 +377,8 @@ class TestConfirm:
 
 
 def vars_of(booking: Booking) -> dict[str, Any]:
-    return {field.attname: getattr(booking, field.attname) for field in Booking._meta.concrete_fields}
+    fields = (field.attname for field in Booking._meta.concrete_fields)
+    return {name: getattr(booking, name) for name in fields if name != "changed"}  # which is for maps, and not told
 
 
 class TestExtend:
