@@ -10,13 +10,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import psutil
 
-from bench.asking import request
 from bench.data import BOOKERS, Database
+from bench.doors import request
 from bench.limit import Limit, create_database
 from bench.load import Loader
+from bench.watchers import Watchers
 from tests.postgres import Server
 from tests.service import Service
 
@@ -83,6 +85,10 @@ class Site:
         finally:
             connection.close()
 
+    def answer(self, asked: bytes) -> Any:
+        """Send one request, and give what the answer says."""
+        return json.loads(self.ask(asked)[2])
+
     def processor_time(self) -> float:
         return processor_time(self.service.process.pid)
 
@@ -117,6 +123,20 @@ class Arena:
         if name not in self.sites:
             self.sites[name] = self._application(name, shows, bookings)
         return self.sites[name]
+
+    @cached_property
+    def alone(self) -> Site:
+        """One process more that serves the application's database."""
+        self._say("starting the application in one process …")
+        service = Service(
+            database_url=self.ours.database.url, log=self._home / "alone.log", settings=_PRODUCTION, workers=1
+        )
+        self._start(service)
+        return Site(service, self.ours.database)
+
+    @cached_property
+    def watchers(self) -> Watchers:
+        return self._running.enter_context(Watchers())
 
     def _application(self, name: str, shows: int, bookings: int) -> Site:
         self._say(f"starting the application on the database {name} …")

@@ -11,6 +11,8 @@ FILMS = Path(__file__).resolve().parents[1] / "reservations" / "demo_movies.csv"
 MOVIES = 1000
 BOOKERS = 16
 SEATS = 300
+MOST_SEATS = 10_000
+PARTY = 5
 HELD_SHOWS = 50
 MINE = 200
 
@@ -26,6 +28,7 @@ class Database:
         }[app]
         self._tables = dict(zip(("movie", "show", "booking", "user"), map(sql.Identifier, names), strict=True))
         self._connection: psycopg.Connection | None = None
+        self._groups: list[tuple[int, int, int]] = []
 
     def furnish(self, *, shows: int, bookings: int = 0) -> None:
         """Give the account ``reader`` company, and everybody films, shows and bookings to read.
@@ -55,6 +58,38 @@ class Database:
         show = self.fresh_shows(1, seats)
         self._sell(show, 1, seats, buyers=[self.audience])
         return show
+
+    def half_sold_shows(self, count: int, seats: int, seats_per_row: int) -> int:
+        """Add shows of which every other party of five neighbours, by chance, has its seats."""
+        first = self._one(
+            "WITH added AS (INSERT INTO {show} (movie_id, screen_name, date_time, total_seats, seats_per_row)"
+            " SELECT %s, 'Aurora', now() + interval '7 days' + number * interval '1 hour', %s, %s"
+            " FROM generate_series(1, %s) AS number RETURNING id) SELECT min(id) FROM added",
+            *(self._premiere, seats, seats_per_row, count),
+        )
+        self._run(
+            "INSERT INTO {booking} (user_id, show_id, seat_number, status, created_at)"
+            " SELECT %s, show, seat, 'booked', now() - interval '30 days'"
+            " FROM generate_series(%s::int, %s::int) AS show, LATERAL (SELECT seat FROM generate_series(1, %s) AS seat"
+            " ORDER BY md5(show || ' ' || (seat - 1) / %s), seat LIMIT %s) AS sold",
+            *(self.audience, first, first + count - 1, seats, PARTY, seats // 2),
+        )
+        return first
+
+    def expect_groups(self, first_show: int, shows: int, size: int) -> None:
+        """Remember that these shows are sold so many seats at a time."""
+        self._groups.append((first_show, first_show + shows - 1, size))
+
+    def sold_in_part(self) -> int:
+        """Count the transactions that sold more or fewer seats than a group has."""
+        return sum(
+            self._one(
+                "SELECT count(*) FROM (SELECT 1 FROM {booking} WHERE show_id BETWEEN %s AND %s AND user_id <> %s"
+                " GROUP BY changed HAVING count(*) <> %s) AS part",
+                *(first, last, self.audience, size),
+            )
+            for first, last, size in self._groups
+        )
 
     def count(self) -> int:
         return self._one("SELECT count(*) FROM {booking}")

@@ -4,10 +4,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 
-from bench.asking import BASELINE, OURS_GRAPHQL, OURS_REST, Again, Graph, Rest, Together, Walk
 from bench.contestants import Arena, Site
 from bench.data import SEATS
-from bench.load import Asker, Job, Tally
+from bench.doors import BASELINE, OURS_GRAPHQL, OURS_REST, Graph, Rest, request
+from bench.load import Job, Tally
+from bench.walks import Again, Asker, Together, Walk
 
 LIMIT = "limit (pgbench)"
 PUBLISHED = "baseline as published"
@@ -37,6 +38,12 @@ class Entry:
     """Whose server answers; none where pgbench asks the database itself."""
     counts: tuple[str, ...] = ("answered",)
     """Which answers are counted in the rate."""
+    weight: int = 1
+    """What such an answer counts: the seats that it sells, where the rate is of seats."""
+    before: Callable[[], None] | None = None
+    """What is made ready before the turn, and is no part of it."""
+    after: Callable[[], None] | None = None
+    """What is tidied up after it."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +69,24 @@ def each_door(
 
 
 def at_door(
-    arena: Arena, name: str, site: Site, door: Rest | Graph, clients: int, asker: MakeAsker, counts: tuple[str, ...]
+    arena: Arena,
+    name: str,
+    site: Site,
+    door: Rest | Graph,
+    clients: int,
+    asker: MakeAsker,
+    counts: tuple[str, ...] = BOOKED,
+    *,
+    seats: int = 1,
+    rate_of_seats: bool = False,
 ) -> Entry:
-    """Let clients book; what they ask for is made anew each round."""
+    """Let clients book, so many seats a request; what they ask for is made anew each round."""
 
     def run(seconds: float) -> Tally:
-        job = Job(site.service.port, clients, seconds, asker(site, door), door.expected, door.booking)
+        job = Job(site.service.port, clients, seconds, asker(site, door), door.expected, door.number, seats)
         return arena.loader.run(job)
 
-    return Entry(name, run, site, counts)
+    return Entry(name, run, site, counts, seats if rate_of_seats else 1)
 
 
 def many_shows_by_16(arena: Arena) -> Entry:
@@ -79,7 +95,7 @@ def many_shows_by_16(arena: Arena) -> Entry:
 
 
 def across_many_shows(site: Site, door: Rest | Graph) -> Asker:
-    return Together(door, Walk(site.database.fresh_shows(500), 500, SEATS), site.tokens())
+    return Together(door.book, Walk(site.database.fresh_shows(500), 500, SEATS), site.tokens())
 
 
 def limit(arena: Arena, clients: int, *, shows: int, seats: int = SEATS, one_by_one: bool = False) -> Entry:
@@ -93,7 +109,7 @@ def limit(arena: Arena, clients: int, *, shows: int, seats: int = SEATS, one_by_
 
 
 def read(arena: Arena, name: str, site: Site, asked: Callable[[], bytes], mark: bytes, rows: int) -> Entry:
-    """Let 16 clients read; the first answer is looked at, whether it has the rows."""
+    """Let 16 clients read; the first answer is looked at, whether it has so many rows."""
 
     @cache
     def look() -> None:
@@ -106,3 +122,18 @@ def read(arena: Arena, name: str, site: Site, asked: Callable[[], bytes], mark: 
         return arena.loader.run(Job(site.service.port, 16, seconds, Again([asked()]), {"answered": (200, mark)}))
 
     return Entry(name, run, site)
+
+
+def unchanged(arena: Arena, name: str, path: str) -> Entry:
+    """Let 16 clients ask for what they have."""
+
+    @cache
+    def asked() -> bytes:
+        etag = arena.ours.ask(request("GET", path))[1]["ETag"]
+        return request("GET", path, headers=f"If-None-Match: {etag}")
+
+    def run(seconds: float) -> Tally:
+        job = Job(arena.ours.service.port, 16, seconds, Again([asked()]), {"answered": (304, b"")})
+        return arena.loader.run(job)
+
+    return Entry(name, run, arena.ours)

@@ -18,8 +18,10 @@ from bench.entries import (
     REST_PAGE,
     UNCHANGED,
 )
-from bench.growth import SIZES
+from bench.growth import GROWTH, SIZES
 from bench.measure import Figures
+from bench.seats import MAP, MAP_GRAPHQL, SHOW, SHOW_GRAPHQL
+from bench.watching import UNWATCHED, WATCHED
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ def _over_graphql(what: str, figures: Figures) -> Iterator[Goal]:
     yield Goal(f"100 {what} over GraphQL, to the library", 2, figures.ratio(GRAPHQL_PAGE, LIBRARY))
 
 
+def _map(figures: Figures) -> Iterator[Goal]:
+    time = figures.ratio(SHOW, MAP)
+    yield Goal("map of 300 seats, time to the show alone", 2, time, at_most=True)
+    time = figures.ratio(SHOW_GRAPHQL, MAP_GRAPHQL)
+    yield Goal("map of 300 seats over GraphQL, time to the show alone", 2, time, at_most=True)
+
+
+def _watched(figures: Figures) -> Iterator[Goal]:
+    yield Goal("bookings that 1,000 watch, to bookings that nobody does", 0.9, figures.ratio(WATCHED, UNWATCHED))
+
+
 def _growth(figures: Figures) -> Iterator[Goal]:
     smallest, *_, largest = SIZES
     slower = figures.ratio(smallest, largest)
@@ -107,5 +120,7 @@ _GOALS = {
     "movies": _movies,
     "shows": _shows,
     "mine": _mine,
-    **dict.fromkeys(("growth-many", "growth-movies", "growth-shows", "growth-mine"), _growth),
+    "map": _map,
+    "watched": _watched,
+    **dict.fromkeys((scenario.name for scenario in GROWTH), _growth),
 }

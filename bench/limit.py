@@ -11,9 +11,9 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from bench.asking import Walk
 from bench.data import BOOKERS, Database
 from bench.load import Tally
+from bench.walks import Walk
 from tests.postgres import Server
 from tests.service import Service
 
@@ -65,7 +65,7 @@ class Limit:
             "first_user": self._database.first_booker,
             "first_show": walk.first_show,
             "shows": walk.shows,
-            "seats": walk.seats,
+            "seats": walk.places,
             **self._constants,
         }
         return [

@@ -5,11 +5,13 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from bench.contestants import Arena, Site
 from bench.entries import COUNTED, LIMIT, PERSISTENT, PUBLISHED, Entry, Scenario
 from bench.load import Tally
+
+R = TypeVar("R")
 
 WARM_UP = 0.3  # seconds, before the first round
 
@@ -82,9 +84,11 @@ class Wrong:
     unanswered: int = 0
     lost: int = 0
     sold_twice: int = 0
+    in_part: int = 0
+    """Groups of which not all seats were sold, or were not sold together."""
 
     def any(self) -> bool:
-        return bool(self.codes or self.faults or self.unanswered or self.lost or self.sold_twice)
+        return any((self.codes, self.faults, self.unanswered, self.lost, self.sold_twice, self.in_part))
 
 
 class Correctness:
@@ -107,6 +111,7 @@ class Correctness:
     def look_at_the_tables(self) -> None:
         for site in self._arena.sites.values():
             self._of(site).sold_twice = site.database.sold_twice()
+            self._of(site).in_part = site.database.sold_in_part()
 
     @property
     def holds(self) -> bool:
@@ -132,15 +137,25 @@ def measure(
     figures = Figures(scenario, {entry.name: [] for entry in entries}, {entry.name: Counter() for entry in entries})
     say(f"{scenario.name}: {scenario.title} …")
     for entry in entries:
-        correctness.count(entry, entry.run(WARM_UP))
+        correctness.count(entry, _prepared(entry, lambda entry=entry: entry.run(WARM_UP)))
     for _ in range(rounds):
         for entry in entries:
-            turn, tally = _turn(arena, entry, seconds)
+            turn, tally = _prepared(entry, lambda entry=entry: _turn(arena, entry, seconds))
             figures.turns[entry.name].append(turn)
             figures.answers[entry.name] += tally.answers
             figures.faults[entry.name] += tally.faults
             correctness.count(entry, tally)
     return figures
+
+
+def _prepared(entry: Entry, do: Callable[[], R]) -> R:
+    if entry.before:
+        entry.before()
+    try:
+        return do()
+    finally:
+        if entry.after:
+            entry.after()
 
 
 def _turn(arena: Arena, entry: Entry, seconds: float) -> tuple[Turn, Tally]:
@@ -151,7 +166,8 @@ def _turn(arena: Arena, entry: Entry, seconds: float) -> tuple[Turn, Tally]:
         for after, earlier in zip(_processor_times(arena, entry), before, strict=True)
     )
     p50, p99 = _percentiles(tally.latencies)
-    rate = sum(tally.answers[name] for name in entry.counts) / tally.seconds if tally.seconds else 0.0
+    counted = entry.weight * sum(tally.answers[name] for name in entry.counts)
+    rate = counted / tally.seconds if tally.seconds else 0.0
     return Turn(rate, p50, p99, application, database), tally
 
 

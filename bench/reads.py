@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from bench import asking
-from bench.asking import Again, query, request
+from bench import doors
 from bench.contestants import Arena, Site
+from bench.doors import query, request
 from bench.entries import (
     COUNTED,
     GRAPHQL_PAGE,
@@ -18,8 +18,8 @@ from bench.entries import (
     UNCHANGED,
     Entry,
     read,
+    unchanged,
 )
-from bench.load import Job, Tally
 
 Asked = Callable[[], bytes]
 
@@ -30,17 +30,16 @@ def movies(arena: Arena, full: bool) -> Iterator[Entry]:
 
     for name, site in [*_baselines(arena, full), (REST, arena.ours)]:
         yield read(arena, name, site, whole, b'"title"', 1000)
-    if etag := arena.ours.ask(whole())[1].get("ETag"):
-        yield _unchanged(arena, etag)
+    yield unchanged(arena, UNCHANGED, "/movies/")
     yield read(arena, REST_PAGE, arena.ours, lambda: request("GET", "/movies/?limit=100"), b'"title"', 100)
-    yield read(arena, GRAPHQL_PAGE, arena.ours, lambda: query(asking.MOVIES), b'"title"', 100)
-    yield read(arena, LIBRARY, arena.published, lambda: query(asking.LIBRARY_MOVIES), b'"title"', 100)
+    yield read(arena, GRAPHQL_PAGE, arena.ours, lambda: query(doors.MOVIES), b'"title"', 100)
+    yield read(arena, LIBRARY, arena.published, lambda: query(doors.LIBRARY_MOVIES), b'"title"', 100)
 
 
 def shows(arena: Arena, full: bool) -> Iterator[Entry]:
     ours, baseline = arena.ours, arena.published
     path, path_there = (f"/movies/{site.database.film}/shows/" for site in (ours, baseline))
-    film, film_there = asking.global_id("Movie", ours.database.film), str(baseline.database.film)
+    film, film_there = doors.global_id("Movie", ours.database.film), str(baseline.database.film)
 
     def get(address: str) -> Asked:
         return lambda: request("GET", address)
@@ -49,8 +48,8 @@ def shows(arena: Arena, full: bool) -> Iterator[Entry]:
         yield read(arena, name, baseline, get(path_there + way), b'"screen_name"', 200)
     yield read(arena, REST, ours, get(path), b'"screen_name"', 200)
     yield read(arena, REST_PAGE, ours, get(f"{path}?limit=100"), b'"screen_name"', 100)
-    yield read(arena, GRAPHQL_PAGE, ours, lambda: query(asking.SHOWS, movie=film), b'"screenName"', 100)
-    yield read(arena, LIBRARY, baseline, lambda: query(asking.LIBRARY_SHOWS, movie=film_there), b'"screenName"', 100)
+    yield read(arena, GRAPHQL_PAGE, ours, lambda: query(doors.SHOWS, movie=film), b'"screenName"', 100)
+    yield read(arena, LIBRARY, baseline, lambda: query(doors.LIBRARY_SHOWS, movie=film_there), b'"screenName"', 100)
 
 
 def my_bookings(arena: Arena, full: bool) -> Iterator[Entry]:
@@ -65,18 +64,9 @@ def my_bookings(arena: Arena, full: bool) -> Iterator[Entry]:
     for name, site in [*_baselines(arena, full), (REST, ours)]:
         yield read(arena, name, site, get(site, "/my-bookings/"), b'"seat_number"', 200)
     yield read(arena, REST_PAGE, ours, get(ours, "/my-bookings/?limit=100"), b'"seat_number"', 100)
-    yield read(arena, GRAPHQL_PAGE, ours, ask(ours, asking.MY_BOOKINGS), b'"seatNumber"', 100)
-    yield read(arena, LIBRARY, baseline, ask(baseline, asking.LIBRARY_MY_BOOKINGS), b'"seatNumber"', 100)
+    yield read(arena, GRAPHQL_PAGE, ours, ask(ours, doors.MY_BOOKINGS), b'"seatNumber"', 100)
+    yield read(arena, LIBRARY, baseline, ask(baseline, doors.LIBRARY_MY_BOOKINGS), b'"seatNumber"', 100)
 
 
 def _baselines(arena: Arena, full: bool) -> list[tuple[str, Site]]:
     return [(PUBLISHED, arena.published), *([(PERSISTENT, arena.persistent)] if full else [])]
-
-
-def _unchanged(arena: Arena, etag: str) -> Entry:
-    asked = request("GET", "/movies/", headers=f"If-None-Match: {etag}")
-
-    def run(seconds: float) -> Tally:
-        return arena.loader.run(Job(arena.ours.service.port, 16, seconds, Again([asked]), {"answered": (304, b"")}))
-
-    return Entry(UNCHANGED, run, arena.ours)

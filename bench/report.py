@@ -41,11 +41,12 @@ def _share(ratio: float | None) -> str:
 
 def correctness(counted: Correctness) -> str:
     """Write what must be 0; of the baseline it is told, of the application it is asked."""
-    lines = [f"{'what went wrong':28}{'wrong codes':>12}{'5xx':>6}{'unanswered':>12}{'lost':>6}{'sold twice':>12}"]
+    words = f"{'wrong codes':>12}{'5xx':>6}{'unanswered':>12}{'lost':>6}{'sold twice':>12}{'in part':>9}"
+    lines = [f"{'what went wrong':28}{words}"]
     for name, wrong in counted.wrong.items():
         lines.append(
             f"  {name:26}{wrong.codes.total():12}{wrong.faults:6}{wrong.unanswered:12}{wrong.lost:6}"
-            f"{wrong.sold_twice:12}"
+            f"{wrong.sold_twice:12}{wrong.in_part:9}"
         )
         lines += [f"    {times} × {code}" for code, times in wrong.codes.most_common(5)]
     return "\n".join([*lines, ""])

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from bench.asking import Again, Graph, Rebooking, Rest, Rivals, Together, Walk, request
 from bench.contestants import PASSWORD, Arena, Site
-from bench.data import SEATS
+from bench.data import MOST_SEATS, SEATS
+from bench.doors import Graph, Rest, request
 from bench.entries import (
     ANY,
     BOOKED,
@@ -20,8 +20,11 @@ from bench.entries import (
     many_shows_by_16,
 )
 from bench.growth import GROWTH
-from bench.load import Asker, Job, Tally
+from bench.load import Job, Tally
 from bench.reads import movies, my_bookings, shows
+from bench.seats import SEAT_SCENARIOS
+from bench.walks import Again, Asker, Rebooking, Rivals, Together, Walk
+from bench.watching import watched
 
 
 def many_shows(arena: Arena, full: bool) -> Iterator[Entry]:
@@ -33,10 +36,12 @@ def hot_show(clients: int) -> Callable[[Arena, bool], Iterator[Entry]]:
     """Sell one show; when its 10,000 seats are gone, the next one is as hot."""
 
     def asker(site: Site, door: Rest | Graph) -> Asker:
-        return Together(door, Walk(site.database.fresh_shows(10, 10_000), 10, 10_000, one_by_one=True), site.tokens())
+        return Together(
+            door.book, Walk(site.database.fresh_shows(10, 10_000), 10, 10_000, one_by_one=True), site.tokens()
+        )
 
     def entries(arena: Arena, full: bool) -> Iterator[Entry]:
-        yield limit(arena, clients, shows=10, seats=10_000, one_by_one=True)
+        yield limit(arena, clients, shows=10, seats=MOST_SEATS, one_by_one=True)
         yield from each_door(arena, clients, asker, BOOKED, persistent=full)
         if clients == 64:
             yield many_shows_by_16(arena)
@@ -64,7 +69,7 @@ def sold_out(arena: Arena, full: bool) -> Iterator[Entry]:
 
 def every_seat_wanted(arena: Arena, full: bool) -> Iterator[Entry]:
     def asker(site: Site, door: Rest | Graph) -> Asker:
-        return Rivals(door, Walk(site.database.fresh_shows(50), 50, SEATS, one_by_one=True), site.tokens())
+        return Rivals(door.book, Walk(site.database.fresh_shows(50), 50, SEATS, one_by_one=True), site.tokens())
 
     yield from each_door(arena, 64, asker, ANY, persistent=full)
 
@@ -103,5 +108,7 @@ SCENARIOS = [
     Scenario("shows", "200 shows of 300 seats, half sold", 16, shows, short=True),
     Scenario("mine", "my 200 bookings", 16, my_bookings, short=True),
     Scenario("login", "logins, 4 at once", 4, logins),
+    *SEAT_SCENARIOS,
+    Scenario("watched", "bookings of one hot show, 1,000 watch it", 16, watched, short=True),
     *GROWTH,
 ]

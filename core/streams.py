@@ -9,7 +9,6 @@ replaced; clients then come again, and are served by another.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, MutableMapping
-from contextlib import suppress
 from typing import Any, Protocol
 
 from django.http.response import HttpResponseBase
@@ -171,6 +170,5 @@ class _Stream:
             self._task.cancel()
 
     def _wake(self) -> None:
-        if self._turn:
-            with suppress(asyncio.InvalidStateError):
-                self._turn.set_result(None)
+        if self._turn and not self._turn.done():
+            self._turn.set_result(None)

@@ -8,7 +8,7 @@ from django.db.models import Model
 
 from catalog.models import Movie, Show
 from reservations.models import Booking, Bookings, Hold, Released
-from reservations.statements import columns_of, row_of
+from reservations.rows import columns_of, row_of
 
 
 def dump_booking(booking: Booking) -> dict[str, Any]:

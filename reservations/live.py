@@ -121,7 +121,7 @@ class Subscription:
     def open(self, wake: Callable[[], None]) -> None:
         self._wake = wake
         self._watched.loop = asyncio.get_running_loop()
-        self._watched.subscriptions.add(self)
+        self._watched.subscriptions.setdefault(self.words, set()).add(self)
         self.is_over = self._watched.is_gone
 
     def take(self) -> bytes | None:
@@ -135,7 +135,10 @@ class Subscription:
     def close(self) -> None:
         if not self._is_closed:
             self._is_closed = True
-            self._watched.subscriptions.discard(self)
+            if together := self._watched.subscriptions.get(self.words):
+                together.discard(self)
+                if not together:
+                    del self._watched.subscriptions[self.words]
             self._watched.leave()
 
     def hear(self, number: int, piece: bytes, *, after: int) -> None:
@@ -181,7 +184,8 @@ class _Watched:
     is_gone: bool = False
 
     # The event loop's.
-    subscriptions: set[Subscription] = field(default_factory=set)
+    subscriptions: dict[Words, set[Subscription]] = field(default_factory=dict)
+    """Those who are told the same together."""
     loop: asyncio.AbstractEventLoop | None = None
 
     def leave(self) -> None:
@@ -202,21 +206,22 @@ class _Watched:
 
     def tell(self, number: int, words: dict[Words, bytes]) -> None:
         """Hand a change to everybody; in the event loop, which gets to other work between some and the next."""
-        self._tell_some(number, words, iter(list(self.subscriptions)))
+        for wanted, subscriptions in self.subscriptions.items():
+            # Those whose words were not looked for have just come; they ask for what they have missed.
+            after = number - 1 if wanted in words else number
+            self._tell_some(number, words.get(wanted, b""), after, iter(list(subscriptions)))
 
-    def _tell_some(self, number: int, words: dict[Words, bytes], to: Iterable[Subscription]) -> None:
+    def _tell_some(self, number: int, piece: bytes, after: int, to: Iterable[Subscription]) -> None:
         some = list(islice(to, AT_ONCE))
         for subscription in some:
-            if subscription.words in words:
-                subscription.hear(number, words[subscription.words], after=number - 1)
-            else:  # it has come since the words were found
-                subscription.hear(number, b"", after=number)
+            subscription.hear(number, piece, after=after)
         if some and self.loop:
-            self.loop.call_soon(self._tell_some, number, words, to)
+            self.loop.call_soon(self._tell_some, number, piece, after, to)
 
     def end(self) -> None:
-        for subscription in list(self.subscriptions):
-            subscription.hear_of_the_end()
+        for subscriptions in list(self.subscriptions.values()):
+            for subscription in list(subscriptions):
+                subscription.hear_of_the_end()
 
 
 class _Hub:
@@ -452,8 +457,7 @@ class _Hub:
             return
         watched.version, watched.next_expiry = changes.version, changes.next_expiry
         if changes.seats:
-            wanted = {subscription.words for subscription in list(watched.subscriptions)}
-            found = {words: words(changes) for words in wanted}
+            found = {words: words(changes) for words in list(watched.subscriptions)}
             number = watched.number + 1
             watched.latest.update({seat.seat_number: (number, seat) for seat in changes.seats})
             watched.number = number

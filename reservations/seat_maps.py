@@ -28,7 +28,7 @@ from core.accounts import user_of
 from core.errors import AccountGone, Invalid, NotFound
 from core.models import Account
 from reservations.best import largest_block
-from reservations.statements import as_text, instant_of, row_of
+from reservations.rows import as_text, instant_of, row_of
 
 STATES = ("available", "booked", "held", "blocked")
 AVAILABLE, BOOKED, HELD, BLOCKED = range(4)

@@ -28,21 +28,20 @@ same parts are statements one after the other.
 import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import DataError, IntegrityError, connection, transaction
-from django.db.models import DateTimeField, Model
 from django.utils import timezone
 
 from catalog.models import MOST_SEATS, Movie, Show
 from core.database import violates
 from core.models import Account
 from reservations.models import Booking
-
-M = TypeVar("M", bound=Model)
+from reservations.rows import as_text, row_of
+from reservations.verbs import BOOK, CANCEL, CONFIRM, EXTEND, HOLD, MOVE, RELEASE, Verb, filled
 
 _CLAIM = ", ".join(f"reservations_booking.{field.column}" for field in Booking._meta.concrete_fields)
 _SHOW = ", ".join(f"show.{field.column}" for field in Show._meta.concrete_fields)
@@ -50,221 +49,6 @@ _MOVIE = ", ".join(f"movie.{field.column}" for field in Movie._meta.concrete_fie
 _LIVE = "status IN ('booked', 'held', 'blocked')"
 _LAPSED = "status = 'held' AND expires_at <= {clock}"
 
-
-@dataclass(frozen=True, eq=False)
-class Verb:
-    """What one verb adds to the parts that all have in common."""
-
-    wants: str
-    """What it is about: the show, what refuses it, and a number of seats: how many of them the account holds already,
-    how many it holds of the show, or how many the hold has."""
-    written: str
-    """The write that gives back claims."""
-    reads: str = ""
-    writes: dict[str, str] = field(default_factory=dict)
-    """What is written before, by name."""
-    ends: str = ""
-    """What is written last, if anything was."""
-    can_fail: bool = False
-    """Whether the table may refuse what is written, because a rival was faster."""
-
-
-# --- Booking and holding ----------------------------------------------------------------------
-
-# Which claims on the seats that are wanted stand in the way, as "7 booked,8 held".
-_WANTS_SEATS = """
-    wanted AS (
-        SELECT CAST(%(show)s AS bigint) AS show_id,
-            {listed} FILTER (WHERE NOT (status = 'held' AND ({takes}))) AS refused,
-            {mine} AS mine
-        FROM reservations_booking
-        WHERE show_id = %(show)s AND seat_number {among} AND status IN ('booked', 'held', 'blocked')
-    )
-"""
-_TAKE_SEATS = """
-    INSERT INTO reservations_booking (user_id, show_id, seat_number, status, created_at, hold_id, expires_at)
-    SELECT account.id, locked.id, seat.number, {status}, {clock}, {hold}, {expires}
-    FROM account, locked, {seats} AS seat {from_hold}
-    WHERE locked.date_time > {clock} AND %(highest)s <= locked.total_seats
-    ORDER BY seat.number
-    ON CONFLICT (show_id, seat_number) WHERE status IN ('booked', 'held', 'blocked') DO UPDATE
-    SET user_id = excluded.user_id, status = excluded.status, created_at = excluded.created_at,
-        expires_at = excluded.expires_at, hold_id = {kept_hold}
-    WHERE reservations_booking.status = 'held' AND ({takes})
-    RETURNING {claim}
-"""
-_RUN_OUT = "reservations_booking.expires_at <= {clock}"
-_RUN_OUT_OR_MINE = f"{_RUN_OUT} OR reservations_booking.user_id = %(user)s"
-
-
-def _with(text: str, **parts: str) -> str:
-    for name, part in parts.items():
-        text = text.replace("{" + name + "}", part)
-    return text
-
-
-_BOOK = Verb(
-    wants=_with(
-        _WANTS_SEATS,
-        takes=_RUN_OUT_OR_MINE,
-        mine="count(*) FILTER (WHERE status = 'held' AND expires_at > {clock} AND user_id = %(user)s)",
-    ),
-    written=_with(
-        _TAKE_SEATS,
-        status="'booked'",
-        hold="CAST(NULL AS bigint)",
-        expires="{never}",
-        from_hold="",
-        # The seat of one's own hold stays with it, as if it had been confirmed.
-        kept_hold="CASE WHEN reservations_booking.user_id = excluded.user_id THEN reservations_booking.hold_id END",
-        takes=_RUN_OUT_OR_MINE,
-    ),
-)
-_HOLD = Verb(
-    wants=_with(
-        _WANTS_SEATS,
-        takes=_RUN_OUT,
-        mine="""(
-            SELECT count(*) FROM reservations_booking AS held
-            WHERE held.show_id = %(show)s AND held.status = 'held' AND held.expires_at > {clock}
-                AND held.user_id = %(user)s
-        )""",
-    ),
-    writes={
-        "hold": """
-            INSERT INTO reservations_hold (user_id, show_id, size, created_at)
-            SELECT account.id, locked.id, %(size)s, {clock} FROM account, locked, wanted
-            WHERE locked.date_time > {clock} AND %(highest)s <= locked.total_seats
-                AND wanted.mine + %(size)s <= %(most)s
-            RETURNING reservations_hold.id
-        """
-    },
-    written=_with(
-        _TAKE_SEATS,
-        status="'held'",
-        hold="hold.id",
-        expires="{least}({soon}, locked.date_time)",
-        from_hold=", hold",
-        kept_hold="excluded.hold_id",
-        takes=_RUN_OUT,
-    ),
-)
-
-# --- What becomes of a hold -------------------------------------------------------------------
-
-_WANTS_HOLD = """
-    wanted AS (
-        SELECT show_id, CAST(NULL AS text) AS refused, size AS mine, created_at FROM reservations_hold
-        WHERE id = %(hold)s AND user_id = %(user)s AND released_at IS NULL
-    )
-"""
-# The clock is read when all claims are locked: nobody else can have taken one over before its hold had run out.
-_HELD = """
-    held AS (
-        SELECT reservations_booking.id, reservations_booking.expires_at AS ends
-        FROM reservations_booking JOIN locked ON locked.id = show_id
-        WHERE hold_id = %(hold)s AND status = 'held' ORDER BY seat_number {lock_claims}
-    ),
-    moment AS {materialized} (SELECT min(ends) AS ends, {clock} AS now FROM held),
-    may AS (
-        SELECT moment.now, locked.date_time, locked.id AS show_id FROM account, locked, moment
-        WHERE moment.ends > moment.now AND locked.date_time > moment.now
-    )
-"""
-_CONFIRM = Verb(
-    wants=_WANTS_HOLD,
-    reads=_HELD,
-    written="""
-        UPDATE reservations_booking SET status = 'booked', expires_at = NULL, created_at = may.now
-        FROM may, held WHERE reservations_booking.id = held.id RETURNING {claim}
-    """,
-)
-_EXTEND = Verb(
-    wants=_WANTS_HOLD,
-    reads=_HELD,
-    written="""
-        UPDATE reservations_booking
-        SET expires_at = {greatest}(expires_at, {least}({soon}, {latest}, may.date_time))
-        FROM may, held, wanted WHERE reservations_booking.id = held.id RETURNING {claim}
-    """,
-)
-_RELEASE = Verb(
-    wants=_WANTS_HOLD,
-    reads=_HELD,
-    written="""
-        UPDATE reservations_booking SET status = 'freed', expires_at = NULL
-        FROM may, held WHERE reservations_booking.id = held.id RETURNING {claim}
-    """,
-    ends="""
-        UPDATE reservations_hold SET released_at = {clock}
-        WHERE reservations_hold.id = %(hold)s AND EXISTS (SELECT 1 FROM written)
-    """,
-)
-
-# --- What becomes of a booking ----------------------------------------------------------------
-
-_CANCEL = Verb(
-    wants="""
-        wanted AS (
-            SELECT show_id, CASE WHEN status <> 'booked' THEN status END AS refused, 0 AS mine
-            FROM reservations_booking
-            WHERE id = %(booking)s AND user_id = %(user)s AND status IN ('booked', 'cancelled')
-        )
-    """,
-    written="""
-        UPDATE reservations_booking SET status = 'cancelled', cancelled_at = {clock} FROM account, locked
-        WHERE reservations_booking.id = %(booking)s AND reservations_booking.user_id = account.id
-            AND status = 'booked' AND locked.date_time > {clock}
-        RETURNING {claim}
-    """,
-)
-_ON_TARGET = """
-    FROM reservations_booking AS other
-    WHERE other.show_id = booking.show_id AND other.seat_number = %(seat)s AND other.id <> booking.id
-        AND other.status IN ('booked', 'held', 'blocked')
-"""
-_TAKES_TARGET = "other.status = 'held' AND (other.expires_at <= {clock} OR other.user_id = %(user)s)"
-_MOVE = Verb(
-    can_fail=True,
-    wants=f"""
-        wanted AS (
-            SELECT show_id,
-                CASE WHEN status <> 'booked' THEN status ELSE
-                    (SELECT other.seat_number || ' ' || other.status {_ON_TARGET} AND NOT ({_TAKES_TARGET}))
-                END AS refused,
-                (SELECT count(*) {_ON_TARGET} AND other.status = 'held' AND other.expires_at > {{clock}}) AS mine
-            FROM reservations_booking AS booking
-            WHERE id = %(booking)s AND user_id = %(user)s AND status IN ('booked', 'cancelled')
-        )
-    """,
-    reads="""
-        mover AS (
-            SELECT reservations_booking.id, reservations_booking.show_id, reservations_booking.seat_number
-            FROM reservations_booking, account, locked
-            WHERE reservations_booking.id = %(booking)s AND reservations_booking.user_id = account.id
-                AND status = 'booked' AND locked.date_time > {clock} AND %(seat)s <= locked.total_seats
-            {lock_claims}
-        )
-    """,
-    writes={
-        "cleared": """
-            UPDATE reservations_booking SET status = 'freed', expires_at = NULL FROM mover
-            WHERE reservations_booking.show_id = mover.show_id AND reservations_booking.seat_number = %(seat)s
-                AND status = 'held' AND (expires_at <= {clock} OR user_id = %(user)s)
-            RETURNING reservations_booking.id
-        """,
-        # What tells that the seat which is left has changed.
-        "leaves": """
-            INSERT INTO reservations_booking (show_id, seat_number, status, created_at)
-            SELECT show_id, seat_number, 'freed', {clock} FROM mover WHERE seat_number <> %(seat)s
-            RETURNING reservations_booking.id
-        """,
-    },
-    written="""
-        UPDATE reservations_booking SET seat_number = %(seat)s FROM mover, (SELECT count(*) FROM cleared) AS first
-        WHERE reservations_booking.id = mover.id RETURNING {claim}
-    """,
-)
 
 # --- What all have in common ------------------------------------------------------------------
 
@@ -309,6 +93,7 @@ _FACTS = _STATE_FIELDS + _SHOW_FIELDS + len(Movie._meta.concrete_fields)
 _DIALECTS = {
     "postgresql": {
         "clock": "clock_timestamp()",
+        "held_at": "hold.created_at",
         "soon": "clock_timestamp() + %(seconds)s * interval '1 second'",
         "latest": "wanted.created_at + %(longest)s * interval '1 second'",
         "never": "CAST(NULL AS timestamptz)",
@@ -323,6 +108,7 @@ _DIALECTS = {
     },
     "sqlite": {
         "clock": "%(now)s",
+        "held_at": "%(now)s",
         "soon": "%(soon)s",
         "latest": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', wanted.created_at, '+' || %(longest)s || ' seconds')",
         "never": "NULL",
@@ -371,38 +157,38 @@ class RaceLost(Exception):
 
 def book(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Found:
     """Book seats, if all can be had."""
-    return _run(_BOOK, user, size=len(seat_numbers), show=show_id, **_seats(seat_numbers))
+    return _run(BOOK, user, size=len(seat_numbers), show=show_id, **_seats(seat_numbers))
 
 
 def hold(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Found:
     """Hold seats, if all can be had; within a transaction."""
     values = {**_seats(seat_numbers), "seconds": settings.HOLD_SECONDS, "most": settings.HOLD_SEATS}
-    return _run(_HOLD, user, size=len(seat_numbers), show=show_id, **values)
+    return _run(HOLD, user, size=len(seat_numbers), show=show_id, **values)
 
 
 def confirm(*, user: Account, hold_id: int) -> Found:
     """Book the seats of a hold, if it has not run out."""
-    return _run(_CONFIRM, user, hold=hold_id)
+    return _run(CONFIRM, user, hold=hold_id)
 
 
 def extend(*, user: Account, hold_id: int) -> Found:
     """Let a hold last for its whole time again, but not beyond the longest, if it has not run out."""
-    return _run(_EXTEND, user, hold=hold_id, seconds=settings.HOLD_SECONDS, longest=settings.HOLD_LONGEST_SECONDS)
+    return _run(EXTEND, user, hold=hold_id, seconds=settings.HOLD_SECONDS, longest=settings.HOLD_LONGEST_SECONDS)
 
 
 def release(*, user: Account, hold_id: int) -> Found:
     """Give the seats of a hold back, if it has not run out."""
-    return _run(_RELEASE, user, hold=hold_id)
+    return _run(RELEASE, user, hold=hold_id)
 
 
 def cancel(*, user: Account, booking_id: int) -> Found:
     """Cancel a booking, if it is this account's and live."""
-    return _run(_CANCEL, user, booking=booking_id)
+    return _run(CANCEL, user, booking=booking_id)
 
 
 def move(*, user: Account, booking_id: int, seat_number: int) -> Found:
     """Give a booking another seat, if that can be had."""
-    return _run(_MOVE, user, booking=booking_id, seat=seat_number)
+    return _run(MOVE, user, booking=booking_id, seat=seat_number)
 
 
 def _seats(seat_numbers: Sequence[int]) -> dict[str, Any]:
@@ -457,7 +243,7 @@ def _on_sqlite(verb: Verb, parameters: dict[str, Any]) -> Found:
         cursor.execute(writing, parameters)
         claims = cursor.fetchall()
         if claims and verb.ends:
-            cursor.execute(_with("WITH written AS (SELECT 1) " + verb.ends, **_DIALECTS["sqlite"]), parameters)
+            cursor.execute(filled("WITH written AS (SELECT 1) " + verb.ends, **_DIALECTS["sqlite"]), parameters)
     return _found(found, sorted(claims, key=lambda claim: claim[3]))
 
 
@@ -473,7 +259,7 @@ def _in_one(verb: Verb, locked: str, *, several: bool) -> str:
         SELECT state.*, written.* {", " + all_or_none if several else ""}
         FROM ({_STATE}) AS state LEFT JOIN written ON 1 = 1 ORDER BY written.seat_number
     """
-    return _with(statement, **_DIALECTS["postgresql"])
+    return filled(statement, **_DIALECTS["postgresql"])
 
 
 @functools.cache
@@ -483,10 +269,10 @@ def _in_many(verb: Verb) -> tuple[str, list[tuple[str, str]], str]:
     writes = []
     done = ""
     for name, write in verb.writes.items():
-        writes.append((name, _with(common + done + write, **_DIALECTS["sqlite"])))
+        writes.append((name, filled(common + done + write, **_DIALECTS["sqlite"])))
         done += f", {name} AS (SELECT %({name}_id)s AS id WHERE %({name}_id)s IS NOT NULL)"
-    state = _with(common + _STATE, **_DIALECTS["sqlite"])
-    return state, writes, _with(common + done + verb.written, **_DIALECTS["sqlite"])
+    state = filled(common + _STATE, **_DIALECTS["sqlite"])
+    return state, writes, filled(common + done + verb.written, **_DIALECTS["sqlite"])
 
 
 def _found(state: Sequence[Any], claims: Sequence[Sequence[Any]]) -> Found:
@@ -507,30 +293,3 @@ def _found(state: Sequence[Any], claims: Sequence[Sequence[Any]]) -> Found:
         show=show,
         written=[row_of(Booking, claim) for claim in claims],
     )
-
-
-def row_of(model: type[M], columns: Sequence[Any]) -> M:
-    """Make a row of a model out of its columns, in their order; times may be text, or without an offset."""
-    fields = model._meta.concrete_fields[: len(columns)]
-    values = [
-        instant_of(value) if isinstance(field, DateTimeField) else value
-        for field, value in zip(fields, columns, strict=True)
-    ]
-    return model.from_db(connection.alias, [field.attname for field in fields], values)
-
-
-def columns_of(row: Model) -> list[Any]:
-    """Give the columns of a row, in their order."""
-    return [getattr(row, field.attname) for field in row._meta.concrete_fields]
-
-
-def instant_of(value: datetime | str | None) -> datetime | None:
-    """Read an instant as either database gives it."""
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value and value.replace(tzinfo=value.tzinfo or UTC)
-
-
-def as_text(instant: datetime) -> str:
-    """Write an instant as SQLite keeps it, always with its fraction, so that texts compare as instants do."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -302,7 +302,7 @@ class GraphQLDoor(Door):
         answer = self._of_show(show, None, arguments, field, quantity=quantity, **_camel(how))
         if not answer.ok:
             return answer
-        return _as_rest(_told(_camel(answer.facts["best_seats"]), answer))
+        return _as_rest(_told(answer.facts["best_seats"], answer))
 
     def available(self, show: int) -> int:
         found = self.query("query($id: ID!) { show(id: $id) { availableSeats } }", id=global_id("Show", show))

@@ -26,7 +26,7 @@ what the two are read apart, for what a time is rounded, and for the clock being
 
 
 def by_the_monotonic_clock(instant: datetime) -> int:
-    """Tell a moment of the wall's clock as ``time.monotonic_ns`` would have; of several tries the one least disturbed."""
+    """Tell a moment of the wall's clock by ``time.monotonic_ns``; of several tries the least disturbed one."""
     readings = [(time.monotonic_ns(), time.time_ns(), time.monotonic_ns()) for _ in range(5)]
     before, now, after = min(readings, key=lambda reading: reading[2] - reading[0])
     return int(instant.timestamp() * 10**6) * 1000 - now + (before + after) // 2

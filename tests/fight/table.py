@@ -109,8 +109,12 @@ class _Settled:
         Of one client's calls that fit, the one that began last before the booking was made is taken: whichever it
         really was, it was on its way at that moment, and there is no more to explain.
         """
-        told = {booking for call in self.known for booking in call.bookings.values()}
-        left = [row for row in self.table.rows if row.status in BOOKINGS and row.id not in told]
+        told: dict[int, list[Call]] = defaultdict(list)
+        for call in self.known:
+            for booking in call.bookings.values():
+                told[booking].append(call)
+        rows = [row for row in self.table.rows if row.status in BOOKINGS]
+        left = [row for row in rows if all(_only_repeats(call, row) for call in told[row.id])]
         left.sort(key=lambda row: row.created)
         asked = [call for call in self.unknown if call.verb in ("book", "confirm")]
         while left:
@@ -304,6 +308,11 @@ def _may_have_held(call: Call, row: HoldRow, seats: set[int]) -> bool:
     if (call.client, call.show, _size(call)) != (row.client, row.show, row.size):
         return False
     return call.start <= row.created + APART and (bool(call.best) or seats <= set(call.seats))
+
+
+def _only_repeats(call: Call, row: Row) -> bool:
+    """Tell whether it tells of a booking that was made before: a confirming tells of all that the hold has become."""
+    return call.verb == "confirm" and row.created + APART < call.start
 
 
 def _holds_seen(call: Call) -> Iterable[int]:

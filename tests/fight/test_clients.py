@@ -119,6 +119,7 @@ class Counter(ThreadingHTTPServer):
             return seats
         if there := self._on(seats[0]):
             there["status"] = "freed"
+            self.holds[there["hold"] - 1]["size"] -= 1
         if self.lie == "moves nothing" and self.chance.random() < 0.5:
             return {**booking, "seat_number": seats[0]}
         booking["seat_number"] = seats[0]

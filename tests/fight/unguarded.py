@@ -59,4 +59,4 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 else:
-    statements._BOOK, statements._HOLD = _unguarded(statements._BOOK), _unguarded(statements._HOLD)
+    statements.BOOK, statements.HOLD = _unguarded(statements.BOOK), _unguarded(statements.HOLD)

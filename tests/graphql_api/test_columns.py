@@ -324,7 +324,8 @@ def row(**odd: Any) -> SimpleNamespace:
         **dict.fromkeys(("inner", "some_inner"), inner),
         "yes": True,
         "ratio": 0.5,
-        **dict.fromkeys(("names", "some_names"), ["a", "b"]),
+        "names": ["a", "b"],
+        "some_names": ["a", "b"],
         "inners": [inner, inner],
         "some_inners": [[], [inner]],
     }
@@ -358,7 +359,7 @@ ODD: list[Any] = [
         "\ud800",
         Undefined,
     ),
-    *(["x"], ["x", None], [5], [True], [Text("t")], [ValueError("odd")], [Undefined], ("x", "y"), iter("xy"), {"x"}),
+    *(["x"], ["x", None], [5], [True], [Text("t")], [ValueError("odd")], [Undefined], ("x", "y"), {"x"}),
     *([SimpleNamespace(name="y", sometimes=None), None], [SimpleNamespace(name=5, sometimes=5)], [None], [[]]),
     *([[None], []], [[SimpleNamespace(name="y")]], [[SimpleNamespace(name=None)], None], [[ValueError("odd")]]),
 ]

@@ -38,11 +38,11 @@ CROWD = 8
 @contextmanager
 def without_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Book without the table's guard: the index, and the statement's reliance on it."""
-    text = statements._BOOK.written
+    text = statements.BOOK.written
     start, end = text.index("ON CONFLICT"), text.index("RETURNING")
-    unguarded = replace(statements._BOOK, written=text[:start] + text[end:])
+    unguarded = replace(statements.BOOK, written=text[:start] + text[end:])
     with without_index("seat_has_one_live_claim"), monkeypatch.context() as patch:
-        patch.setattr(statements, "_BOOK", unguarded)
+        patch.setattr(statements, "BOOK", unguarded)
         yield
 
 
@@ -213,8 +213,8 @@ class TestDoubleCancel:
     def test_is_cancelled_twice_without_the_look_at_its_status(
         self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        unguarded = statements._CANCEL.written.replace("AND status = 'booked'", "")
-        monkeypatch.setattr(statements, "_CANCEL", replace(statements._CANCEL, written=unguarded))
+        unguarded = statements.CANCEL.written.replace("AND status = 'booked'", "")
+        monkeypatch.setattr(statements, "CANCEL", replace(statements.CANCEL, written=unguarded))
         with pytest.raises(AssertionError, match=r"isinstance.<Booking.*AlreadyCancelled"):
             self.race(show, alice, monkeypatch)
 
