@@ -102,7 +102,7 @@ class Watch:
         """
         subscription = live.subscribe(show_id=self.watched.show_id, since=self.watched.since, words=self.wording)
         try:
-            return EventStream(self.wording(subscription.first), subscription, last=COMPLETE, until=until)
+            return EventStream(subscription.first, subscription, last=COMPLETE, until=until)
         except Exception:
             subscription.close()
             raise

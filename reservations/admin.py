@@ -31,7 +31,8 @@ class ShowForm(forms.ModelForm):
             self.fields["seats_per_row"].required = False
 
     def clean_seats_per_row(self) -> int:
-        return int(self.cleaned_data["seats_per_row"] or self.instance.seats_per_row)
+        seats: int | None = self.cleaned_data["seats_per_row"]
+        return self.instance.seats_per_row if seats is None else seats
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
@@ -67,11 +68,6 @@ class ShowAdmin(NoDeadEnds):
         super().save_model(request, obj, form, change)
         fit_claims(obj)
 
-    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], Any]:
-        to_delete, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        # What stands on its seats and is no booking goes with it, and is nobody's to delete by itself.
-        return to_delete, counts, lacking - {_named(model) for model in (Booking, Hold)}, protected
-
     @admin.display(description="seats")
     def picker(self, show: Show) -> str:
         return format_html('<a href="/shows/{}/picker/">seat map</a>', show.pk)
@@ -86,10 +82,6 @@ class ShowAdmin(NoDeadEnds):
 
     def delete_model(self, request: HttpRequest, obj: Show) -> None:
         lock_show(show_id=obj.pk).delete()
-
-
-def _named(model: type[Model]) -> str:
-    return str(model._meta.verbose_name)
 
 
 class BlockedSeatsForm(forms.ModelForm):
@@ -168,7 +160,7 @@ class HoldAdmin(NoDeadEnds):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return _goes_with_another(self, request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request)
@@ -200,7 +192,7 @@ class BookingAdmin(NoDeadEnds):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return _goes_with_another(self, request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # The list's actions need it; the form itself has no field that can be changed.
@@ -212,6 +204,11 @@ class BookingAdmin(NoDeadEnds):
             owner: Any = booking.user
             _tell(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
         lock_was_missed.set(False)  # some are done, so that the whole can't be tried again
+
+
+def _goes_with_another(page: NoDeadEnds, request: HttpRequest, row: Model | None) -> bool:
+    """Tell whether a row is asked about on the page of another with which it would go: none is deleted by itself."""
+    return row is not None and f"/{page.opts.app_label}/{page.opts.model_name}/" not in request.path
 
 
 def _tell(page: NoDeadEnds, request: HttpRequest, row: Model, verb: Callable[[], object], done: str) -> None:

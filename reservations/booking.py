@@ -13,7 +13,8 @@ All of it is one statement a verb: reservations.statements has them and their re
 well, so that somebody who is deleted, deactivated or given a new password is refused from that moment on.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
@@ -213,14 +214,21 @@ def do(
     given: tuple[Any, ...],
     steps: Callable[[Callable[[], R]], Callable[[], R]] = one_statement,
 ) -> R:
-    """Do what a verb does, durably; with a key, once."""
-    if key is not None:
-        return once(operation, deed, user=user, key=key, given=given)
-    try:
-        return steps(deed)()
-    except IntegrityError as fault:
-        # The show is locked and the seats' conflicts are handled, so it is the user's row that is gone.
-        raise AccountGone from fault
+    """Do what a verb does, durably; with a key, once.
+
+    It is done again if rivals were faster at some of the seats: the next look tells at which.
+    """
+    for _ in range(LOOKS):
+        try:
+            if key is not None:
+                return once(operation, deed, user=user, key=key, given=given)
+            return steps(deed)()
+        except RaceLost:
+            continue
+        except IntegrityError as fault:
+            # The show is locked and the seats' conflicts are handled, so it is the user's row that is gone.
+            raise AccountGone from fault
+    raise Busy
 
 
 LOOKS = 3  # at the state of seats, which others may change while a statement runs
@@ -239,10 +247,6 @@ def _book(user: Account, show_id: int, seat_number: int) -> Booking:
 
 
 def _book_named(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
-    return take(partial(_try_to_book, user, show_id, seat_numbers))
-
-
-def _try_to_book(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
     found = statements.book(user=user, show_id=show_id, seat_numbers=seat_numbers)
     if not found.written:
         refuse_seats(found, seat_numbers)
@@ -250,11 +254,9 @@ def _try_to_book(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bo
 
 
 def _book_best(user: Account, show_id: int, quantity: int, allow_split: bool) -> Bookings:
-    def best() -> Bookings:
-        seat_numbers = choose(user, show_id, quantity, allow_split)
-        return _try_to_book(user, show_id, seat_numbers)
-
-    return take_best(best)
+    seat_numbers = choose(user, show_id, quantity, allow_split)
+    with chosen_anew():
+        return _book_named(user, show_id, seat_numbers)
 
 
 def _cancel(user: Account, booking_id: int) -> Booking:
@@ -272,33 +274,19 @@ def _cancel(user: Account, booking_id: int) -> Booking:
 
 def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
     seat = seat_number if 1 <= seat_number <= MOST_SEATS else MOST_SEATS + 1  # which no show has
-    for _ in range(LOOKS):
-        try:
-            found = statements.move(user=user, booking_id=booking_id, seat_number=seat)
-        except RaceLost:
-            continue
-        if found.written:
-            return in_full(found, available=found.available + found.mine)[0]
-        refuse_stranger(found)
-        if found.refused == Booking.Status.CANCELLED:
-            raise AlreadyCancelled
-        refuse_show(found, seat_number)
-        if found.refused:
-            refuse_seat(found, seat_number)
-    raise SeatTaken(seat_number=seat_number)
+    found = statements.move(user=user, booking_id=booking_id, seat_number=seat)
+    if found.written:
+        return in_full(found, available=found.available + found.mine)[0]
+    refuse_stranger(found)
+    if found.refused == Booking.Status.CANCELLED:
+        raise AlreadyCancelled
+    refuse_show(found, seat_number)
+    if found.refused:
+        refuse_seat(found, seat_number)
+    raise RaceLost
 
 
 # --- What booking and holding have in common ----------------------------------------------------
-
-
-def take(attempt: Callable[[], R]) -> R:
-    """Try to take several seats, again if rivals were faster at some of them: the next look tells at which."""
-    for _ in range(LOOKS):
-        try:
-            return attempt()
-        except RaceLost:
-            continue
-    raise Busy
 
 
 def choose(user: Account, show_id: int, quantity: int, allow_split: bool) -> list[int]:
@@ -313,14 +301,13 @@ def choose(user: Account, show_id: int, quantity: int, allow_split: bool) -> lis
         raise
 
 
-def take_best(attempt: Callable[[], R]) -> R:
-    """Choose and take seats, again if somebody took one by its number in between."""
-    for _ in range(LOOKS):
-        try:
-            return attempt()
-        except (RaceLost, SeatsUnavailable, ShowFull):
-            continue
-    raise Busy
+@contextmanager
+def chosen_anew() -> Iterator[None]:
+    """Let seats be chosen anew if somebody took one of them by its number in between."""
+    try:
+        yield
+    except (SeatsUnavailable, ShowFull) as taken:
+        raise RaceLost from taken
 
 
 def refuse_stranger(found: Found) -> None:

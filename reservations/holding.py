@@ -18,7 +18,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from core.database import one_transaction
-from core.errors import DomainError, Kind, NotFound
+from core.errors import AccountGone, DomainError, Kind, NotFound
 from core.idempotency import Operation
 from core.metrics import counted
 from core.models import Account
@@ -30,14 +30,13 @@ from reservations.booking import (
     ShowFull,
     ShowStarted,
     choose,
+    chosen_anew,
     do,
     in_full,
     refuse_full,
     refuse_seats,
     refuse_show,
     refuse_stranger,
-    take,
-    take_best,
 )
 from reservations.choosing import NoAdjacentSeats, refuse_odd_wish
 from reservations.keeping import dump_bookings, dump_hold, dump_released, load_bookings, load_hold, load_released
@@ -157,7 +156,9 @@ def free_lapsed_seats() -> int:
         skip_locked=connection.features.has_select_for_update_skip_locked
     )
     claims = list(lapsed.values_list("pk", "show"))
-    freed = Booking.claims.filter(pk__in=[claim for claim, _ in claims]).update(status=Claim.FREED, expires_at=None)
+    freed = Booking.claims.filter(pk__in=[claim for claim, _ in claims]).update(
+        status=Claim.FREED, expires_at=None, hold=None
+    )
     for show_id in {show for _, show in claims}:
         transaction.on_commit(partial(announce, show_id))
     return freed
@@ -176,16 +177,14 @@ def forget_old_holds() -> int:
 
 def _hold_named(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
     _queue_for_limit(user, show_id)
-    return take(partial(_try_to_hold, user, show_id, seat_numbers))
+    return _hold(user, show_id, seat_numbers)
 
 
 def _hold_best(user: Account, show_id: int, quantity: int, allow_split: bool) -> Hold:
-    def best() -> Hold:
-        seat_numbers = choose(user, show_id, quantity, allow_split)
-        return _try_to_hold(user, show_id, seat_numbers)
-
     _queue_for_limit(user, show_id)
-    return take_best(best)
+    seat_numbers = choose(user, show_id, quantity, allow_split)
+    with chosen_anew():
+        return _hold(user, show_id, seat_numbers)
 
 
 def _queue_for_limit(user: Account, show_id: int) -> None:
@@ -197,7 +196,7 @@ def _queue_for_limit(user: Account, show_id: int) -> None:
             )
 
 
-def _try_to_hold(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
+def _hold(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
     found = statements.hold(user=user, show_id=show_id, seat_numbers=seat_numbers)
     if not found.written:
         refuse_show(found, *seat_numbers)
@@ -213,9 +212,9 @@ def _try_to_hold(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Ho
 
 def _confirm(user: Account, hold_id: int) -> Bookings:
     def confirmed(found: Found) -> Bookings | None:
-        bookings = Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number")
-        if len(bookings) < found.mine:
+        if not _is_used_up(found, hold_id):
             return None
+        bookings = Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number")
         for booking in bookings:
             booking.show = _with_available_seats(found)
         return Bookings(bookings)
@@ -229,7 +228,10 @@ def _confirm(user: Account, hold_id: int) -> Bookings:
 
 def _extend(user: Account, hold_id: int) -> Hold:
     found, _ = _do_with_hold(statements.extend, user, hold_id, afterwards=_refuse_confirmed(hold_id))
-    return _in_full(Hold.objects.get(pk=hold_id), in_full(found, available=found.available))
+    hold = Hold.objects.filter(pk=hold_id).first()
+    if hold is None:  # it went with its account
+        raise AccountGone
+    return _in_full(hold, in_full(found, available=found.available))
 
 
 def _release(user: Account, hold_id: int) -> Released:
@@ -240,10 +242,17 @@ def _release(user: Account, hold_id: int) -> Released:
 
 def _refuse_confirmed(hold_id: int) -> Callable[[Found], None]:
     def refuse(found: Found) -> None:
-        if Booking.objects.filter(hold=hold_id).count() >= found.mine:
+        if _is_used_up(found, hold_id):
             raise HoldConfirmed
 
     return refuse
+
+
+def _is_used_up(found: Found, hold_id: int) -> bool:
+    """Tell whether each of its seats was booked, or is where a booking was moved to; whoever takes one over takes it
+    out of the hold."""
+    used = [*Booking.Status.values, Claim.FREED]
+    return Booking.claims.filter(hold=hold_id, status__in=used).count() >= found.mine
 
 
 def _do_with_hold(
@@ -255,6 +264,8 @@ def _do_with_hold(
         if found.written:
             return found, None
         refuse_stranger(found)
+        if not Hold.objects.filter(pk=hold_id, released_at=None).exists():
+            raise NotFound
         if answer := afterwards(found):
             return found, answer
         if found.begun:

@@ -107,16 +107,22 @@ class Subscription:
 
     is_over = False
 
-    def __init__(self, watched: "_Watched", words: Words, first: SeatChanges, number: int) -> None:
-        self.first = first
-        """What has changed since the version that was asked for, or all seats."""
+    def __init__(self, watched: "_Watched", words: Words, first: "_First", number: int) -> None:
         self.words = words
+        self._first = first
         self.number = number
         self._watched = watched
         self._piece: bytes | None = None
         self._is_idle = False
         self._has_asked = False
         self._is_closed = False
+
+    @property
+    def first(self) -> bytes:
+        """What has changed since the version that was asked for, or all seats."""
+        if self.words not in self._first.found:
+            self._first.found[self.words] = self.words(self._first.changes)
+        return self._first.found[self.words]
 
     def open(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -164,6 +170,14 @@ class Subscription:
         if not self._has_asked:
             self._has_asked = True
             self._watched.catch_up(self)
+
+
+@dataclass
+class _First:
+    """What some who came together with the same version are told first."""
+
+    changes: SeatChanges
+    found: dict[Words, bytes] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -233,6 +247,7 @@ class _Hub:
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
         self._watched: dict[int, _Watched] = {}
+        self._firsts: dict[tuple[int, str | None], _First] = {}
         self._next_word = self._next_look = 0.0
         self._is_listening = False
         self._data_version: int | None = None
@@ -413,17 +428,18 @@ class _Hub:
     # --- Those who watch ---
 
     def _do_what_is_asked(self) -> None:
+        self._firsts.clear()
         with suppress(Empty):
-            while True:
+            for _ in range(self._asked.qsize()):
                 self._asked.get_nowait()()
 
     def _join(self, show_id: int, since: str | None, words: Words) -> Subscription:
+        first = self._firsts.get((show_id, since)) or _First(seat_changes(show_id=show_id, since=since))
+        self._firsts[show_id, since] = first
         watched = self._watched.get(show_id)
-        first = seat_changes(show_id=show_id, since=since)
         if watched is None:
-            watched = self._watched[show_id] = _Watched(
-                self, show_id, version=first.version, next_expiry=first.next_expiry
-            )
+            version, next_expiry = first.changes.version, first.changes.next_expiry
+            watched = self._watched[show_id] = _Watched(self, show_id, version=version, next_expiry=next_expiry)
             self._listen()
             watched.is_stale = True  # what was told between the read and LISTEN was told to nobody
         watched.watchers += 1

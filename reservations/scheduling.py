@@ -111,7 +111,7 @@ def fit_claims(show: Show) -> None:
     held = Booking.claims.filter(show=show, status=Claim.HELD)
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
     beyond = Booking.claims.filter(show=show, seat_number__gt=show.total_seats)
-    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).update(status=Claim.FREED, expires_at=None)
+    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).update(status=Claim.FREED, expires_at=None, hold=None)
     transaction.on_commit(partial(announce, show.pk))
 
 
@@ -154,7 +154,7 @@ def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> l
     """Write what ``refuse_to_block`` has let through, within the same transaction."""
     # What is left on them are holds that have run out.
     lapsed = Booking.claims.filter(show=show_id, seat_number__in=seat_numbers, status__in=LIVE)
-    lapsed.update(status=Claim.FREED, expires_at=None)
+    lapsed.update(status=Claim.FREED, expires_at=None, hold=None)
     BlockedSeat.objects.bulk_create(
         BlockedSeat(show_id=show_id, seat_number=number, status=Claim.BLOCKED, reason=reason, created_at=Now())
         for number in sorted(seat_numbers)

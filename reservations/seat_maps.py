@@ -8,8 +8,9 @@ going on: whatever the map does not see has a higher one. Seats that were writte
 next time, which does no harm. Stamps at or above the numbers that the database has given out are those of another
 database, from which this one was restored; they count for nothing.
 
-Holds run out without anybody writing anything. The second half of a version, where it has one, is the instant at which
-the last of those that nobody has touched since ran out.
+Holds run out without anybody writing anything. The second part of a version, where it has one, is the instant at which
+the last of those that nobody has touched since ran out. The third tells seats apart that were written beyond the number
+of the first: while an old transaction goes on, that number stays.
 """
 
 import re
@@ -35,7 +36,7 @@ AVAILABLE, BOOKED, HELD, BLOCKED = range(4)
 _MINE = 4
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VERSION = re.compile("([0-9]{1,18})(?:-([0-9]{1,16}))?")
+_VERSION = re.compile("([0-9]{1,18})(?:-([0-9]{1,16}))?(?:~[0-9a-f]{1,16})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +162,8 @@ def versions_of(show_ids: Collection[int]) -> dict[int, str]:
     """Give the versions of the maps of many shows in one statement, by the shows' numbers."""
     parameters: dict[str, Any] = {"shows": [*show_ids], "now": as_text(timezone.now())}
     with connection.cursor() as cursor:
-        cursor.execute(_query("show.id", "{stamp}", "{lapsed}", count=len(show_ids)), _bound(parameters))
-        return {row[0]: _version(row[1], instant_of(row[2])) for row in cursor.fetchall()}
+        cursor.execute(_query("show.id", *_VERSION_PARTS, count=len(show_ids)), _bound(parameters))
+        return {show: _version(*parts) for show, *parts in cursor.fetchall()}
 
 
 @lru_cache(maxsize=64)
@@ -178,6 +179,7 @@ _MOVIE = [f"movie.{field.column}" for field in Movie._meta.concrete_fields]
 _OF_SHOW = "FROM reservations_booking WHERE show_id = show.id"
 _RAN_OUT = "status = 'held' AND expires_at <= {now}"
 
+_VERSION_PARTS = ("{stamp}", "{lapsed}", "{unsettled}")
 _PARTS = {
     # Each claim is a number: 8 for each seat, and what the seat is.
     "claims": f"""(
@@ -217,6 +219,11 @@ _DIALECTS = {
         "going_on": "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
         "least": "least",
         "greatest": "greatest",
+        "unsettled": f"""(
+            SELECT hashtextextended(string_agg(id || ' ' || changed, ',' ORDER BY id), show.layout_changed) {_OF_SHOW}
+            AND changed >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+            AND changed < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
+        )""",
     },
     "sqlite": {
         "now": "%(now)s",
@@ -225,6 +232,7 @@ _DIALECTS = {
         "joined_numbers": "group_concat(seat_number)",
         "given_out": str(2**63 - 1),
         "going_on": str(2**63 - 1),
+        "unsettled": "NULL",
         "least": "min",
         "greatest": "max",
     },
@@ -258,7 +266,7 @@ def _read(
 ) -> list[SeatMap]:
     stamp, moment = _parsed(since) if since is not None else (0, _EPOCH)
     parameters: dict[str, Any] = {"shows": [*show_ids], "viewer": viewer or 0}
-    columns = ["{account_stands}" if account else "1", "{now}", "{stamp}", "{lapsed}", "{next_expiry}", "{claims}"]
+    columns = ["{account_stands}" if account else "1", "{now}", *_VERSION_PARTS, "{next_expiry}", "{claims}"]
     columns += ["{changed}", "{relaid}"] if since is not None else []
     if since is not None:
         parameters |= {"stamp": stamp, "moment": moment}
@@ -274,7 +282,7 @@ def _read(
 
 def _seat_map(row: Sequence[Any], stamp: int, moment: datetime, *, asked: bool) -> SeatMap:
     columns = iter(row)
-    account_stands, now, newest, lapsed, next_expiry, claims = islice(columns, 6)
+    account_stands, now, newest, lapsed, unsettled, next_expiry, claims = islice(columns, 7)
     if not account_stands:
         raise AccountGone
     numbers, relaid = islice(columns, 2) if asked else (None, None)
@@ -287,7 +295,7 @@ def _seat_map(row: Sequence[Any], stamp: int, moment: datetime, *, asked: bool) 
     changed: Collection[int] | None = None
     if asked and not relaid:
         changed = {number for number in map(int, (numbers or "").split(",") if numbers else ()) if number <= len(codes)}
-    version = _version(newest, instant_of(lapsed))
+    version = _version(newest, lapsed, unsettled)
     return SeatMap(show, version, codes, changed, instant_of(next_expiry))
 
 
@@ -300,8 +308,13 @@ def _codes(total_seats: int, claims: str | None) -> bytes:
     return bytes(codes)
 
 
-def _version(stamp: int, lapsed: datetime | None) -> str:
-    return f"{stamp}-{(lapsed - _EPOCH) // timedelta(microseconds=1)}" if lapsed else str(stamp)
+def _version(stamp: int, lapsed: datetime | str | None, unsettled: int | None) -> str:
+    version = str(stamp)
+    if ran_out := instant_of(lapsed):
+        version += f"-{(ran_out - _EPOCH) // timedelta(microseconds=1)}"
+    if unsettled is not None:
+        version += f"~{unsettled & 0xFFFFFFFFFFFFFFFF:x}"
+    return version
 
 
 def _parsed(version: str) -> tuple[int, datetime]:

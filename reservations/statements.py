@@ -33,11 +33,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import DataError, IntegrityError, connection, transaction
+from django.db import DataError, IntegrityError, connection
 from django.utils import timezone
 
 from catalog.models import MOST_SEATS, Movie, Show
-from core.database import violates
+from core.database import sqlstate, violates
 from core.models import Account
 from reservations.models import Booking
 from reservations.rows import as_text, row_of
@@ -94,7 +94,8 @@ _DIALECTS = {
     "postgresql": {
         "clock": "clock_timestamp()",
         "held_at": "hold.created_at",
-        "soon": "clock_timestamp() + %(seconds)s * interval '1 second'",
+        "held_until": "hold.created_at + %(seconds)s * interval '1 second'",
+        "extended_until": "may.now + %(seconds)s * interval '1 second'",
         "latest": "wanted.created_at + %(longest)s * interval '1 second'",
         "never": "CAST(NULL AS timestamptz)",
         "least": "least",
@@ -109,7 +110,8 @@ _DIALECTS = {
     "sqlite": {
         "clock": "%(now)s",
         "held_at": "%(now)s",
-        "soon": "%(soon)s",
+        "held_until": "%(soon)s",
+        "extended_until": "%(soon)s",
         "latest": "strftime('%%Y-%%m-%%d %%H:%%M:%%f000', wanted.created_at, '+' || %(longest)s || ' seconds')",
         "never": "NULL",
         "least": "min",
@@ -152,12 +154,13 @@ class Found:
 
 
 class RaceLost(Exception):
-    """Rivals were faster after the statement had looked; nothing is written."""
+    """Rivals were faster after the statement had looked; the transaction is to be done again from its beginning."""
 
 
 def book(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Found:
     """Book seats, if all can be had."""
-    return _run(BOOK, user, size=len(seat_numbers), show=show_id, **_seats(seat_numbers))
+    size = len(seat_numbers) if len(seat_numbers) > 1 else None  # of one, all or none are written anyway
+    return _run(BOOK, user, size=size, show=show_id, **_seats(seat_numbers))
 
 
 def hold(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Found:
@@ -207,14 +210,12 @@ def _run(verb: Verb, user: Account, size: int | None = None, **values: Any) -> F
     :raises RaceLost: it could not write all of them after all.
     """
     parameters: dict[str, Any] = {"user": user.pk, "fingerprint": user.fingerprint, "size": size, **values}
-    attempt = functools.partial(_on_postgresql if connection.vendor == "postgresql" else _on_sqlite, verb, parameters)
     try:
-        if not connection.in_atomic_block or not (verb.can_fail or (size or 0) > 1):
-            return attempt()
-        with transaction.atomic():  # what fails within must not end the transaction around it
-            return attempt()
+        return _on_postgresql(verb, parameters) if connection.vendor == "postgresql" else _on_sqlite(verb, parameters)
     except DataError as fault:
-        raise RaceLost from fault
+        if sqlstate(fault) == "22012":  # division_by_zero
+            raise RaceLost from fault
+        raise
     except IntegrityError as fault:
         if violates(fault, "seat_has_one_live_claim"):
             raise RaceLost from fault
@@ -223,7 +224,7 @@ def _run(verb: Verb, user: Account, size: int | None = None, **values: Any) -> F
 
 def _on_postgresql(verb: Verb, parameters: dict[str, Any]) -> Found:
     with connection.cursor() as cursor:
-        cursor.execute(_in_one(verb, _LOCKED["postgresql"], several=(parameters["size"] or 0) > 1), parameters)
+        cursor.execute(_in_one(verb, _LOCKED["postgresql"], counts=parameters["size"] is not None), parameters)
         rows = cursor.fetchall()
     claims = [row[_FACTS : _FACTS + len(Booking._meta.concrete_fields)] for row in rows if row[_FACTS] is not None]
     return _found(rows[0], claims)
@@ -248,15 +249,15 @@ def _on_sqlite(verb: Verb, parameters: dict[str, Any]) -> Found:
 
 
 @functools.cache
-def _in_one(verb: Verb, locked: str, *, several: bool) -> str:
+def _in_one(verb: Verb, locked: str, *, counts: bool) -> str:
     parts = [_ACCOUNT, verb.wants, locked, verb.reads]
     parts += [f"{name} AS ({write})" for name, write in verb.writes.items()]
     parts += [f"written AS ({verb.written})"]
     parts += [f"ended AS ({verb.ends})"] if verb.ends else []
-    all_or_none = "1 / CASE WHEN (SELECT count(*) FROM written) IN (0, %(size)s) THEN 1 ELSE 0 END"
+    all_or_none = f"1 / CASE WHEN (SELECT count(*) FROM written) IN ({verb.all_or_none}) THEN 1 ELSE 0 END"
     statement = f"""
         WITH {", ".join(part for part in parts if part)}
-        SELECT state.*, written.* {", " + all_or_none if several else ""}
+        SELECT state.*, written.* {", " + all_or_none if counts else ""}
         FROM ({_STATE}) AS state LEFT JOIN written ON 1 = 1 ORDER BY written.seat_number
     """
     return filled(statement, **_DIALECTS["postgresql"])

@@ -21,8 +21,8 @@ class Verb:
     """What is written before, by name."""
     ends: str = ""
     """What is written last, if anything was."""
-    can_fail: bool = False
-    """Whether the table may refuse what is written, because a rival was faster."""
+    all_or_none: str = "0, %(size)s"
+    """How many claims it may write."""
 
 
 def filled(text: str, **parts: str) -> str:
@@ -79,6 +79,7 @@ BOOK = Verb(
     ),
 )
 HOLD = Verb(
+    all_or_none="(SELECT count(*) FROM hold) * %(size)s",
     wants=filled(
         _WANTS_SEATS,
         takes=_RUN_OUT,
@@ -102,7 +103,8 @@ HOLD = Verb(
         status="'held'",
         created="{held_at}",
         hold="hold.id",
-        expires="{least}({soon}, locked.date_time)",
+        # Of one instant, so that all of them run out at once, however long the statement waits between two.
+        expires="{least}({held_until}, locked.date_time)",
         from_hold=", hold",
         kept_hold="excluded.hold_id",
         takes=_RUN_OUT,
@@ -143,7 +145,7 @@ EXTEND = Verb(
     reads=_HELD,
     written="""
         UPDATE reservations_booking
-        SET expires_at = {greatest}(expires_at, {least}({soon}, {latest}, may.date_time))
+        SET expires_at = {greatest}(expires_at, {least}({extended_until}, {latest}, may.date_time))
         FROM may, held, wanted WHERE reservations_booking.id = held.id RETURNING {claim}
     """,
 )
@@ -184,7 +186,6 @@ _ON_TARGET = """
 """
 _TAKES_TARGET = "other.status = 'held' AND (other.expires_at <= {clock} OR other.user_id = %(user)s)"
 MOVE = Verb(
-    can_fail=True,
     wants=f"""
         wanted AS (
             SELECT show_id,
@@ -207,7 +208,9 @@ MOVE = Verb(
     """,
     writes={
         "cleared": """
-            UPDATE reservations_booking SET status = 'freed', expires_at = NULL FROM mover
+            UPDATE reservations_booking SET status = 'freed', expires_at = NULL,
+                hold_id = CASE WHEN user_id = %(user)s THEN hold_id END  -- one's own is used up, as if confirmed
+            FROM mover
             WHERE reservations_booking.show_id = mover.show_id AND reservations_booking.seat_number = %(seat)s
                 AND status = 'held' AND (expires_at <= {clock} OR user_id = %(user)s)
             RETURNING reservations_booking.id

@@ -111,6 +111,9 @@ class RestDoor(Door):
     def release(self, who: Any, hold: int, key: str | None = None) -> Answer:
         return self._answer(self.send("DELETE", f"/holds/{hold}/", who=who, **_keyed(key)))
 
+    def booking(self, who: Any, booking: int) -> Answer:
+        return self._answer(self.send("GET", f"/bookings/{booking}/", who=who))
+
     def held(self, who: Any, hold: int) -> Answer:
         return self._answer(self.send("GET", f"/holds/{hold}/", who=who))
 
@@ -279,9 +282,15 @@ class GraphQLDoor(Door):
         assert answer.facts == {"id": global_id("Hold", hold)}
         return replace(answer, facts={})
 
+    def booking(self, who: Any, booking: int) -> Answer:
+        return self._node(who, "Booking", booking, BOOKING)
+
     def held(self, who: Any, hold: int) -> Answer:
-        query = f"query($id: ID!) {{ node(id: $id) {{ ... on Hold {{ {HOLD} }} }} }}"
-        answer = self.ask(query, who, id=global_id("Hold", hold))
+        return self._node(who, "Hold", hold, HOLD)
+
+    def _node(self, who: Any, kind: str, number: int, fields: str) -> Answer:
+        query = f"query($id: ID!) {{ node(id: $id) {{ ... on {kind} {{ {fields} }} }} }}"
+        answer = self.ask(query, who, id=global_id(kind, number))
         return Answer("not_found", {}, answer.status) if answer.ok and answer.facts is None else _as_rest(answer)
 
     def holds(self, who: Any) -> Answer:

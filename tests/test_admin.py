@@ -1,17 +1,21 @@
 """The admin: staff find their way, and no path through it breaks a rule or ends in a 500."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from django.contrib.messages import get_messages
 from django.db import IntegrityError, OperationalError
 from django.test import Client
+from django.utils import timezone
 
 from catalog.models import Movie, Show
 from core.models import User
 from reservations.booking import book_seat, cancel_booking
-from reservations.models import Booking
+from reservations.holding import confirm_hold, hold_seats, release_hold
+from reservations.models import LIVE, BlockedSeat, Booking, Hold
+from reservations.scheduling import block_seats, unblock_seat
+from reservations.seat_maps import seat_map
 from tests.conftest import PASSWORD, begin, make_show
 
 pytestmark = pytest.mark.django_db
@@ -35,6 +39,16 @@ def show_form(**changes: Any) -> dict[str, Any]:
     }
 
 
+def seats_of(show: Show) -> dict[int, str]:
+    """Tell what stands on the seats of a show."""
+    return dict(Booking.claims.filter(show=show, status__in=LIVE).values_list("seat_number", "status"))
+
+
+def run_out() -> None:
+    """Let every hold have run out a moment ago."""
+    Booking.claims.filter(status="held").update(expires_at=timezone.now() - timedelta(seconds=1))
+
+
 def told(response: Any) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
 
@@ -54,6 +68,17 @@ class TestLists:
         assert '<td class="field-available">3</td>' in page
         assert admin.get("/admin/catalog/show/?o=-6").status_code == 200
 
+    def test_of_shows_count_neither_held_nor_blocked_seats_as_sold(
+        self, admin: Client, alice: User, show: Show
+    ) -> None:
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
+        block_seats(show_id=show.pk, seat_numbers=[3], reason="Broken chair")
+        page = admin.get("/admin/catalog/show/").content.decode()
+        assert '<td class="field-sold">1</td>' in page
+        assert '<td class="field-available">2</td>' in page
+        assert f'<a href="/shows/{show.pk}/picker/">' in page
+
     def test_of_shows_take_as_many_statements_for_many(
         self, admin: Client, movie: Movie, django_assert_max_num_queries: Any
     ) -> None:
@@ -68,18 +93,26 @@ class TestLists:
         page = admin.get("/admin/reservations/booking/?q=alice&status__exact=booked").content.decode()
         assert "1 booking" in page
 
-    @pytest.mark.parametrize("model", ["catalog/movie", "catalog/show", "reservations/booking", "core/user"])
+    @pytest.mark.parametrize(
+        "model",
+        [
+            *("catalog/movie", "catalog/show", "reservations/booking", "reservations/hold"),
+            *("reservations/blockedseat", "core/user"),
+        ],
+    )
     @pytest.mark.parametrize(
         "query",
         ["q=%00", "q=%ff", "id__exact=x", "p=99", "p=x", "o=99", "date_time__year=x", "created_at__month=99", "e=1"],
     )
-    def test_survive_any_query(self, admin: Client, show: Show, model: str, query: str) -> None:
+    def test_survive_any_query(self, admin: Client, alice: User, show: Show, model: str, query: str) -> None:
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
+        block_seats(show_id=show.pk, seat_numbers=[3], reason="Broken chair")
         assert admin.get(f"/admin/{model}/?{query}").status_code in (200, 302)
 
     @pytest.mark.parametrize("number", ["x", "0", str(2**63), "9" * 40])
     @pytest.mark.parametrize("page", ["change", "delete", "history"])
     def test_lead_home_from_what_is_not_there(self, admin: Client, number: str, page: str) -> None:
-        for model in ("catalog/movie", "catalog/show", "core/user"):
+        for model in ("catalog/movie", "catalog/show", "core/user", "reservations/blockedseat"):
             assert admin.get(f"/admin/{model}/{number}/{page}/").status_code == 302
 
 
@@ -105,10 +138,43 @@ class TestShows:
         cancel_booking(user=alice, booking_id=booking.pk)
         assert admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3)).status_code == 302
 
+    def test_are_not_shrunk_below_a_held_seat(self, admin: Client, alice: User, show: Show) -> None:
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[4])
+        response = admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3))
+        assert response.context["adminform"].errors["total_seats"] == [
+            "Seat 4 is booked or held: the show can't have fewer seats."
+        ]
+        run_out()
+        assert admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3)).status_code == 302
+        assert seats_of(show) == {}
+
+    def test_lose_blocked_seats_when_they_shrink(self, admin: Client, show: Show) -> None:
+        block_seats(show_id=show.pk, seat_numbers=[2, 5], reason="Broken chair")
+        assert admin.post(self.url(show), show_form(movie=show.movie_id, total_seats=3)).status_code == 302
+        assert seats_of(show) == {2: "blocked"}
+
+    def test_have_ten_seats_a_row_or_as_many_as_staff_say(self, admin: Client, movie: Movie) -> None:
+        admin.post("/admin/catalog/show/add/", show_form(movie=movie.pk))
+        show = Show.objects.get()
+        assert show.seats_per_row == 10
+        for given, expected in (("7", 7), ("", 7), (None, 7), ("100", 100), ("1", 1)):
+            form = show_form(movie=movie.pk) | ({} if given is None else {"seats_per_row": given})
+            assert admin.post(self.url(show), form).status_code == 302
+            show.refresh_from_db()
+            assert show.seats_per_row == expected
+
+    def test_that_begin_earlier_shorten_their_holds(self, admin: Client, alice: User, show: Show) -> None:
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[4])
+        begins = (timezone.now() + timedelta(seconds=90)).replace(microsecond=0)
+        times = {"date_time_0": f"{begins:%Y-%m-%d}", "date_time_1": f"{begins:%H:%M:%S}"}
+        assert admin.post(self.url(show), show_form(movie=show.movie_id, **times)).status_code == 302
+        assert Booking.claims.get().expires_at == begins
+
     @pytest.mark.parametrize(
         "changes",
         [
             *({"total_seats": seats} for seats in (0, 10_001, "x")),
+            *({"seats_per_row": seats} for seats in (0, 101, -1, "x", "1.5", "9" * 30)),
             *({"date_time_0": "soon"}, {"screen_name": ""}, {"screen_name": "a\0b"}),
         ],
     )
@@ -130,6 +196,26 @@ class TestShows:
     def test_without_bookings_are_deleted(self, admin: Client, show: Show) -> None:
         assert admin.post(self.url(show, "delete"), {"post": "yes"}).status_code == 302
         assert not Show.objects.exists()
+
+    def test_on_which_somebody_holds_a_seat_are_not_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[4])
+        response = admin.post(self.url(show, "delete"), {"post": "yes"})
+        assert response.status_code == 200
+        assert "Cannot delete show" in response.content.decode()
+        assert Show.objects.exists()
+        run_out()
+        assert admin.post(self.url(show, "delete"), {"post": "yes"}).status_code == 302
+        assert not Show.objects.exists()
+
+    def test_with_blocked_seats_and_history_alone_are_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        block_seats(show_id=show.pk, seat_numbers=[2, 5], reason="Broken chair")
+        unblock_seat(show_id=show.pk, seat_number=2)
+        release_hold(user=alice, hold_id=hold_seats(user=alice, show_id=show.pk, seat_numbers=[1]).pk)
+        page = admin.get(self.url(show, "delete")).content.decode()
+        assert "permission" not in page
+        assert admin.post(self.url(show, "delete"), {"post": "yes"}).status_code == 302
+        assert not Show.objects.exists()
+        assert not Booking.claims.exists()
 
     def test_booked_while_they_are_deleted_stay(
         self, admin: Client, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch
@@ -181,6 +267,181 @@ class TestFilms:
         assert admin.post(f"/admin/catalog/movie/{show.movie_id}/delete/", {"post": "yes"}).status_code == 302
         assert not Show.objects.exists()
 
+    def test_are_deleted_with_blocked_seats_and_released_holds(self, admin: Client, alice: User, show: Show) -> None:
+        block_seats(show_id=show.pk, seat_numbers=[2, 5], reason="Broken chair")
+        release_hold(user=alice, hold_id=hold_seats(user=alice, show_id=show.pk, seat_numbers=[1]).pk)
+        assert admin.post(f"/admin/catalog/movie/{show.movie_id}/delete/", {"post": "yes"}).status_code == 302
+        assert not Movie.objects.exists()
+
+    def test_with_a_held_seat_are_not_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[1])
+        assert admin.post(f"/admin/catalog/movie/{show.movie_id}/delete/", {"post": "yes"}).status_code == 200
+        assert Movie.objects.exists()
+
+
+class TestBlockedSeats:
+    LIST = "/admin/reservations/blockedseat/"
+
+    def add(self, admin: Client, show: Show, seats: str, reason: str = "Broken chair") -> Any:
+        return admin.post(f"{self.LIST}add/", {"show": show.pk, "seats": seats, "reason": reason})
+
+    @pytest.mark.parametrize(
+        ("seats", "numbers"),
+        [
+            ("3", [3]),
+            ("1-4, 9", [1, 2, 3, 4, 9]),
+            (" 9 ,1 - 2,2", [1, 2, 9]),
+            ("1–3", [1, 2, 3]),
+            ("12-12", [12]),
+        ],
+    )
+    def test_are_blocked_several_at_once(self, admin: Client, movie: Movie, seats: str, numbers: list[int]) -> None:
+        show = make_show(movie, seats=12)
+        assert self.add(admin, show, seats).status_code == 302
+        blocked = BlockedSeat.objects.all()
+        assert [(seat.seat_number, seat.reason) for seat in blocked] == [(number, "Broken chair") for number in numbers]
+        page = admin.get(self.LIST).content.decode()
+        assert f"{len(numbers)} blocked seat" in page
+        assert all(f'<td class="field-label">{seat.label}</td>' in page for seat in blocked)
+
+    @pytest.mark.parametrize(
+        "seats",
+        ["", " ", "x", "1-", "-1", "1,,2", "1;2", "4-1", "1-200", "1.5", "٣", "\0", "1-2-3", "9" * 600, "123456"],
+    )
+    def test_that_cannot_be_read_are_a_form_error(self, admin: Client, show: Show, seats: str) -> None:
+        response = self.add(admin, show, seats)
+        assert response.status_code == 200
+        assert list(response.context["adminform"].errors) == ["seats"]
+        assert seats_of(show) == {}
+
+    @pytest.mark.parametrize("reason", ["", " ", "x" * 201, "a\0b"])
+    def test_need_a_reason(self, admin: Client, show: Show, reason: str) -> None:
+        response = self.add(admin, show, "1", reason)
+        assert list(response.context["adminform"].errors) == ["reason"]
+        assert seats_of(show) == {}
+
+    def test_that_are_in_use_are_a_form_error_that_names_them(self, admin: Client, alice: User, show: Show) -> None:
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[3])
+        block_seats(show_id=show.pk, seat_numbers=[4], reason="House seat")
+        response = self.add(admin, show, "1-5")
+        assert response.context["adminform"].errors["seats"] == ["Not to be had: [1, 3, 4]."]
+        for seats in ("0", "6", "5-6", "99999"):
+            response = self.add(admin, show, seats)
+            assert response.context["adminform"].errors["seats"] == ["Seats are numbered 1 to 5."]
+        assert seats_of(show) == {1: "booked", 3: "held", 4: "blocked"}
+
+    def test_of_no_show_are_a_form_error(self, admin: Client, show: Show) -> None:
+        for number in (show.pk + 1, "x", "9" * 30, ""):
+            response = admin.post(f"{self.LIST}add/", {"show": number, "seats": "1", "reason": "x"})
+            assert response.status_code in (200, 302)
+        assert seats_of(show) == {}
+
+    def test_are_put_on_sale_by_being_deleted(self, admin: Client, alice: User, show: Show) -> None:
+        (seat,) = block_seats(show_id=show.pk, seat_numbers=[2], reason="House seat")
+        assert "permission" not in admin.get(f"{self.LIST}{seat.pk}/delete/").content.decode()
+        assert admin.post(f"{self.LIST}{seat.pk}/delete/", {"post": "yes"}).status_code == 302
+        assert seats_of(show) == {}
+        assert Booking.claims.get().status == "freed"
+        assert book_seat(user=alice, show_id=show.pk, seat_number=2).seat_number == 2
+        assert admin.post(f"{self.LIST}{seat.pk}/delete/", {"post": "yes"}).status_code == 302
+
+    def test_are_not_changed(self, admin: Client, show: Show) -> None:
+        (seat,) = block_seats(show_id=show.pk, seat_numbers=[2], reason="House seat")
+        assert admin.get(f"{self.LIST}{seat.pk}/change/").status_code == 200
+        data = {"show": show.pk, "seats": "3", "reason": "x"}
+        assert admin.post(f"{self.LIST}{seat.pk}/change/", data).status_code == 403
+        assert seats_of(show) == {2: "blocked"}
+
+    def test_are_found_by_film_and_reason(self, admin: Client, show: Show) -> None:
+        block_seats(show_id=show.pk, seat_numbers=[2], reason="House seat")
+        block_seats(show_id=show.pk, seat_numbers=[3], reason="Broken chair")
+        assert "1 blocked seat" in admin.get(f"{self.LIST}?q=house").content.decode()
+        assert "2 blocked seats" in admin.get(f"{self.LIST}?q=third").content.decode()
+
+    def test_are_no_bookings(self, admin: Client, alice: User, show: Show) -> None:
+        (seat,) = block_seats(show_id=show.pk, seat_numbers=[2], reason="House seat")
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[3])
+        assert "0 bookings" in admin.get("/admin/reservations/booking/").content.decode()
+        assert admin.get(f"/admin/reservations/booking/{seat.pk}/change/").status_code == 302
+
+
+class TestHolds:
+    LIST = "/admin/reservations/hold/"
+
+    def release(self, admin: Client, *holds: Hold) -> str:
+        data = {"action": "release", "_selected_action": [hold.pk for hold in holds]}
+        response = admin.post(self.LIST, data)
+        assert response.status_code == 302
+        return told(response)
+
+    def test_are_listed_with_their_end(self, admin: Client, alice: User, bob: User, show: Show) -> None:
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[2, 3])
+        hold_seats(user=bob, show_id=show.pk, seat_numbers=[4])
+        page = admin.get(f"{self.LIST}?q=alice&o=6").content.decode()
+        assert "1 hold" in page
+        assert '<td class="field-size">2</td>' in page
+        assert '<td class="field-expires nowrap">' in page
+        assert '<td class="field-expires">-</td>' not in page
+
+    def test_take_as_many_statements_for_many(
+        self, admin: Client, alice: User, movie: Movie, django_assert_max_num_queries: Any
+    ) -> None:
+        for _ in range(20):
+            hold_seats(user=alice, show_id=make_show(movie).pk, seat_numbers=[1])
+        with django_assert_max_num_queries(12):
+            admin.get(self.LIST)
+
+    def test_are_released_through_the_domain(self, admin: Client, alice: User, bob: User, show: Show) -> None:
+        hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2, 3])
+        assert "released" in self.release(admin, hold)
+        assert seats_of(show) == {}
+        assert "Not found" in self.release(admin, hold)
+        assert book_seat(user=bob, show_id=show.pk, seat_number=2).seat_number == 2
+
+    def test_are_released_one_by_one(self, admin: Client, alice: User, bob: User, show: Show) -> None:
+        first = hold_seats(user=alice, show_id=show.pk, seat_numbers=[1])
+        second = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
+        third = hold_seats(user=bob, show_id=show.pk, seat_numbers=[3])
+        confirm_hold(user=alice, hold_id=first.pk)
+        Booking.claims.filter(hold=second.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+        message = self.release(admin, first, second, third)
+        assert "The hold was confirmed" in message
+        assert "The hold has run out" in message
+        assert "released" in message
+        assert seats_of(show) == {1: "booked", 2: "held"}
+
+    def test_can_only_be_looked_at(self, admin: Client, alice: User, show: Show) -> None:
+        hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[1])
+        page = f"{self.LIST}{hold.pk}/"
+        assert admin.get(f"{page}change/").status_code == 200
+        assert admin.post(f"{page}change/", {"size": 5}).status_code == 403
+        assert admin.post(f"{page}delete/", {"post": "yes"}).status_code == 403
+        assert admin.get(f"{self.LIST}add/").status_code == 403
+        assert Hold.objects.get() == hold
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_the_admin_does_is_seen_on_the_seat_map(admin: Client, alice: User, show: Show) -> None:
+    hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[1])
+    booking = book_seat(user=alice, show_id=show.pk, seat_number=2)
+    block = {"show": show.pk, "seats": "4-5", "reason": "Broken chair"}
+    release = {"action": "release", "_selected_action": [hold.pk]}
+    cancel = {"action": "cancel", "_selected_action": [booking.pk]}
+    for address, form, changed in (
+        ("/admin/reservations/blockedseat/add/", block, {4, 5}),
+        ("/admin/reservations/hold/", release, {1}),
+        ("/admin/reservations/booking/", cancel, {2}),
+        (f"/admin/catalog/show/{show.pk}/change/", show_form(movie=show.movie_id, seats_per_row=3), None),
+        ("/admin/reservations/blockedseat/{}/delete/", {"post": "yes"}, {4}),
+    ):
+        before = seat_map(show_id=show.pk).version
+        blocked = BlockedSeat.objects.first()
+        assert admin.post(address.format(blocked and blocked.pk), form).status_code == 302
+        seen = seat_map(show_id=show.pk, since=before)
+        assert seen.version != before
+        assert seen.changed == changed
+
 
 class TestBookings:
     def cancel(self, admin: Client, *bookings: Booking) -> str:
@@ -217,6 +478,13 @@ class TestAccounts:
         book_seat(user=alice, show_id=show.pk, seat_number=4)
         assert admin.post(f"/admin/core/user/{alice.pk}/delete/", {"post": "yes"}).status_code == 200
         assert User.objects.filter(pk=alice.pk).exists()
+
+    def test_with_holds_alone_are_deleted_with_them(self, admin: Client, alice: User, show: Show) -> None:
+        release_hold(user=alice, hold_id=hold_seats(user=alice, show_id=show.pk, seat_numbers=[1]).pk)
+        hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
+        assert admin.post(f"/admin/core/user/{alice.pk}/delete/", {"post": "yes"}).status_code == 302
+        assert not User.objects.filter(pk=alice.pk).exists()
+        assert seats_of(show) == {}
 
     def test_a_name_taken_in_another_case_is_a_form_error(self, admin: Client, alice: User) -> None:
         data = {"username": "ALICE", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
@@ -257,6 +525,9 @@ class TestManners:
             "/admin/catalog/movie/?id__in=99999999999999999999",
             "/admin/catalog/movie/?title__contains=%00",
             "/admin/reservations/booking/?status__exact=%00",
+            "/admin/reservations/hold/?created_at__year=99999",
+            "/admin/reservations/blockedseat/?show__screen_name=%00",
+            "/admin/autocomplete/?app_label=reservations&model_name=blockedseat&field_name=show&term=%00",
             "/admin/autocomplete/?app_label=catalog&model_name=show&field_name=movie&term=%00",
         ],
     )

@@ -19,7 +19,7 @@ from reservations.holding import hold_seats, release_hold
 from reservations.models import LIVE, Booking, Hold
 from reservations.scheduling import block_seats, change_show, unblock_seat
 from tests.conftest import begin, make_show, make_user
-from tests.doors import Answer, token_of
+from tests.doors import Answer, global_id, token_of
 
 pytestmark = pytest.mark.django_db
 
@@ -480,6 +480,7 @@ class TestHolding:
         claim = Booking.claims.get()
         assert door.cancel(alice, claim.pk).code == "not_found"
         assert door.move(alice, claim.pk, 2).code == "not_found"
+        assert door.booking(alice, claim.pk).code == "not_found"
         assert seats_of(hall) == {1: "held"}
 
     def test_is_limited_to_ten_seats_of_a_show(self, door: Any, alice: User, bob: User, hall: Show) -> None:
@@ -915,6 +916,37 @@ class TestEachVerb:
         assert everything() == before
 
 
+@pytest.mark.parametrize(
+    ("verb", "input"),
+    [
+        ("confirmHold", {"holdId": ("Booking", "hold")}),
+        ("extendHold", {"holdId": ("Show", "hold")}),
+        ("releaseHold", {"holdId": ("Booking", "hold")}),
+        ("moveBooking", {"bookingId": ("Hold", "booking"), "seatNumber": 7}),
+        ("holdSeats", {"showId": ("Movie", "show"), "best": 1}),
+        ("bookSeats", {"showId": ("Hold", "show"), "best": 1}),
+    ],
+)
+def test_a_global_id_of_another_type_finds_nothing(
+    graph: Any, alice: User, scene: Scene, verb: str, input: dict[str, Any]
+) -> None:
+    numbers = {"hold": scene.hold, "booking": scene.booking, "show": scene.show.pk}
+    given = {
+        name: global_id(value[0], numbers[value[1]]) if isinstance(value, tuple) else value
+        for name, value in input.items()
+    }
+    kind = verb[0].upper() + verb[1:] + "Input!"
+    before = everything()
+    query = f"mutation($input: {kind}) {{ {verb}(input: $input) {{ ... on Refusal {{ code message }} }} }}"
+    assert graph.ask(query, alice, input=given).code == "not_found"
+    for name in ("showId", "holdId", "bookingId"):
+        if name in given:
+            for nonsense in ("", "x", "SG9sZDo=", "é", "\0", str(scene.hold)):
+                answer = graph.ask(query, alice, input={**given, name: nonsense})
+                assert answer.code in ("not_found", "invalid")
+    assert everything() == before
+
+
 @pytest.mark.parametrize("again", [{"seat_numbers": [5, 6, 7]}, {"seat_numbers": [5]}, {"best": 2}])
 def test_a_key_is_of_its_own_seats(door: Any, alice: User, hall: Show, again: dict[str, Any]) -> None:
     for verb in (door.book_several, door.hold):
@@ -1140,6 +1172,11 @@ class TestNamedSeatMaps:
             answer = self.get(rest, hall, who, **{"If-None-Match": name})
             assert answer.status_code == 200
             assert answer.json()["summary"]["held"] == 0
+
+    def test_are_ones_own_for_whatever_keeps_them(self, rest: Any, hall: Show, settings: Any) -> None:
+        settings.CORS_ALLOWED_ORIGINS = ["https://front.example"]
+        vary = self.get(rest, hall, None, Origin="https://front.example").headers["Vary"]
+        assert {name.strip().lower() for name in vary.split(",")} == {"authorization", "origin"}
 
     def test_of_changes_are_no_names_of_the_whole(self, rest: Any, hall: Show) -> None:
         whole = self.get(rest, hall)

@@ -34,14 +34,17 @@ POSTGRESQL = [
     """
     CREATE FUNCTION reservations_layout_changes() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        NEW.layout_changed := pg_current_xact_id()::text::bigint;
+        IF OLD.total_seats <> NEW.total_seats OR OLD.seats_per_row <> NEW.seats_per_row THEN
+            NEW.layout_changed := pg_current_xact_id()::text::bigint;
+        ELSE  -- whoever saves the whole row saves an old stamp with it
+            NEW.layout_changed := greatest(OLD.layout_changed, NEW.layout_changed);
+        END IF;
         RETURN NEW;
     END $$
     """,
     """
-    CREATE TRIGGER reservations_layout_changes BEFORE UPDATE ON catalog_show FOR EACH ROW
-    WHEN (OLD.total_seats <> NEW.total_seats OR OLD.seats_per_row <> NEW.seats_per_row)
-    EXECUTE FUNCTION reservations_layout_changes()
+    CREATE TRIGGER reservations_layout_changes BEFORE UPDATE ON catalog_show
+    FOR EACH ROW EXECUTE FUNCTION reservations_layout_changes()
     """,
 ]
 UNDO_POSTGRESQL = [
@@ -82,12 +85,21 @@ SQLITE = [
     CREATE TRIGGER reservations_layout_changes AFTER UPDATE OF total_seats, seats_per_row ON catalog_show
     WHEN OLD.total_seats <> NEW.total_seats OR OLD.seats_per_row <> NEW.seats_per_row
     BEGIN
-        UPDATE catalog_show SET layout_changed = {NEXT.format(show="NEW.id")} WHERE id = NEW.id;
+        UPDATE catalog_show SET layout_changed = max(OLD.layout_changed + 1, {NEXT.format(show="NEW.id")})
+        WHERE id = NEW.id;
+    END
+    """,
+    # Whoever saves the whole row saves an old stamp with it.
+    """
+    CREATE TRIGGER reservations_layout_stays AFTER UPDATE OF layout_changed ON catalog_show
+    WHEN NEW.layout_changed < OLD.layout_changed
+    BEGIN
+        UPDATE catalog_show SET layout_changed = max(layout_changed, OLD.layout_changed) WHERE id = NEW.id;
     END
     """,
 ]
 UNDO_SQLITE = [
-    f"DROP TRIGGER reservations_{name}" for name in ("claim_comes", "claim_changes", "claims_go", "layout_changes")
+    f"DROP TRIGGER reservations_{name}" for name in ("claim_comes", "claim_changes", "claims_go", "layout_changes", "layout_stays")
 ]
 
 

@@ -105,8 +105,7 @@ class _Search:
 
     def _start(self, index: int) -> None:
         self.bits[index] = self.free_bits.pop() if self.free_bits else 1 << len(self.bits)
-        if not self.history[index].writes:
-            self.states = {self._done_where_it_can_be(state, [index]) for state in self.states}
+        self.states = {self._with_what_changes_nothing(state, [index]) for state in self.states}
 
     def _end(self, index: int) -> bool:
         """Keep the states in which the call has been done, and tell whether there are any."""
@@ -135,28 +134,17 @@ class _Search:
             if done & bit or not call.writes:
                 continue
             for after in self.register.after(call, seats, partial(self._was_done, done)):
-                yield self._done_where_it_can_be((after, self._with_the_late(after, done | bit)), self.bits)
+                yield self._with_what_changes_nothing((after, done | bit), self.bits)
 
-    def _done_where_it_can_be(self, state: _State, indices: Iterable[int]) -> _State:
+    def _with_what_changes_nothing(self, state: _State, indices: Iterable[int]) -> _State:
+        """Do of these calls those that only look and are right now, and those that can't do anything any more."""
         seats, done = state
         for index in indices:
-            call = self.history[index]
-            if call.writes or done & self.bits[index]:
-                continue
-            if self.register.is_true(call, seats, partial(self._was_done, done)):
-                done |= self.bits[index]
-        return seats, done
-
-    def _with_the_late(self, seats: Seats, done: int) -> int:
-        """Count as done what never was answered and comes too late: its booking or its hold is no more.
-
-        Otherwise there would be two states, for ever, that differ in nothing that matters.
-        """
-        for index, bit in self.bits.items():
-            call = self.history[index]
-            if call.end is None and self.register.is_too_late(call, seats, partial(self._was_done, done)):
+            call, bit = self.history[index], self.bits[index]
+            can_be_done = self.register.is_idle if call.writes else self.register.is_true
+            if not done & bit and can_be_done(call, seats, partial(self._was_done, done)):
                 done |= bit
-        return done
+        return seats, done
 
     def _was_done(self, done: int, indices: Iterable[int]) -> bool:
         return any(index in self.ended or done & self.bits.get(index, 0) for index in indices)

@@ -46,6 +46,7 @@ class Register:
         self.owner: dict[int, int] = {}  # who made a booking
         self.holder: dict[int, int] = {}  # who made a hold
         self.seats_of: dict[int, tuple[int, ...]] = {}  # of a hold
+        self.making: dict[tuple[int, int], list[int]] = defaultdict(list)  # calls, by hold and when it then runs out
         self.telling: dict[tuple[str, int], list[int]] = defaultdict(list)  # calls, by what they did to what
         self.taken_by: dict[tuple[str, int, int], list[int]] = defaultdict(list)  # calls, by verb, client and seat
         for index, call in enumerate(history):
@@ -62,6 +63,8 @@ class Register:
             self.taken_by["move", call.client, call.seats[0]].append(index)
         if call.hold is not None:
             self.telling[call.verb, call.hold].append(index)
+            if call.verb in ("hold", "extend"):
+                self.making[call.hold, call.expires or 0].append(index)
             if call.verb == "hold":
                 self.holder[call.hold], self.seats_of[call.hold] = call.client, call.seats
 
@@ -151,11 +154,17 @@ class Register:
             seats[self.place[number]] = seat
         return (tuple(seats),)
 
-    def is_too_late(self, call: Call, state: Seats, was_done: WasDone) -> bool:
-        """Tell whether the booking that it moves, or the hold that it extends, was there and is there no more."""
+    def is_idle(self, call: Call, state: Seats, was_done: WasDone) -> bool:
+        """Tell whether it can't do anything any more, whenever it is done: what it is about was there, and is gone."""
+        if call.verb == "expire":
+            made = self.making[call.hold or 0, call.expires or 0]
+            return Seat("held", call.hold or 0, call.expires or 0) not in state and all(was_done([it]) for it in made)
+        if call.end is not None:
+            return False
         if call.verb == "move":
-            there = bool(self._seats_of_booking(state, call.booking))
-            return not there and was_done(self.telling["booking", call.booking or 0])
+            return not self._seats_of_booking(state, call.booking) and was_done(
+                self.telling["booking", call.booking or 0]
+            )
         if call.verb == "extend":
             there = any(seat.number == call.hold and seat.status in ("held", "lapsed") for seat in state)
             return not there and was_done(self.telling["hold", call.hold or 0])

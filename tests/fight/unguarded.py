@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from core.wsgi import application
 from reservations import statements
-from reservations.statements import Verb
+from reservations.verbs import Verb
 
 __all__ = ["application"]
 

@@ -12,7 +12,12 @@ from django.utils import timezone
 
 from catalog.models import Movie, Show
 from core.models import Tries, User
-from reservations.models import Booking
+from reservations.booking import book_seat, cancel_booking
+from reservations.holding import confirm_hold, free_lapsed_seats, hold_seats, release_hold
+from reservations.models import Booking, Hold
+from reservations.scheduling import block_seats, unblock_seat
+from reservations.seat_maps import seat_map
+from tests.conftest import make_show
 
 pytestmark = pytest.mark.django_db
 
@@ -73,3 +78,71 @@ def test_expired_tries_are_forgotten(capsys: pytest.CaptureFixture[str], db: Non
     call_command("forget_expired")
     assert list(Tries.objects.values_list("key", flat=True)) == ["new"]
     assert capsys.readouterr().out.startswith("1 windows of tries forgotten.")
+
+
+def statuses(show: Show) -> dict[int, str]:
+    """Tell the last thing that each seat of a show had."""
+    return dict(Booking.claims.filter(show=show).order_by("pk").values_list("seat_number", "status"))
+
+
+class TestHoldsThatRanOut:
+    @pytest.fixture
+    def hold(self, alice: User, show: Show) -> Hold:
+        hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[1, 2])
+        Booking.claims.filter(hold=hold).update(expires_at=timezone.now() - timedelta(seconds=1))
+        return hold
+
+    def test_have_their_seats_freed(self, show: Show, hold: Hold, capsys: pytest.CaptureFixture[str]) -> None:
+        call_command("forget_expired")
+        assert "2 seats of holds freed, 0 holds forgotten.\n" in capsys.readouterr().out
+        assert statuses(show) == {1: "freed", 2: "freed"}
+        assert Hold.objects.get() == hold
+        assert free_lapsed_seats() == 0
+
+    def test_are_the_only_ones(self, alice: User, bob: User, show: Show, hold: Hold) -> None:
+        confirmed = hold_seats(user=bob, show_id=show.pk, seat_numbers=[3])
+        confirm_hold(user=bob, hold_id=confirmed.pk)
+        hold_seats(user=bob, show_id=show.pk, seat_numbers=[4])
+        block_seats(show_id=show.pk, seat_numbers=[5], reason="Broken chair")
+        before = seat_map(show_id=show.pk)
+        call_command("forget_expired")
+        assert statuses(show) == {1: "freed", 2: "freed", 3: "booked", 4: "held", 5: "blocked"}
+        assert seat_map(show_id=show.pk).codes == before.codes
+
+    def test_and_were_taken_over_are_left_alone(self, bob: User, show: Show, hold: Hold) -> None:
+        book_seat(user=bob, show_id=show.pk, seat_number=1)
+        call_command("forget_expired")
+        assert statuses(show) == {1: "booked", 2: "freed"}
+
+
+class TestWhatAShowHadBesidesBookings:
+    @pytest.fixture
+    def past(self, alice: User, bob: User, movie: Movie) -> Show:
+        """A show that began a day ago: a booking, a cancelled one, a confirmed, a released and a lapsed hold, a blocked
+        and an unblocked seat."""
+        show = make_show(movie, seats=9)
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
+        cancel_booking(user=alice, booking_id=book_seat(user=alice, show_id=show.pk, seat_number=2).pk)
+        confirm_hold(user=bob, hold_id=hold_seats(user=bob, show_id=show.pk, seat_numbers=[3]).pk)
+        release_hold(user=bob, hold_id=hold_seats(user=bob, show_id=show.pk, seat_numbers=[4, 5]).pk)
+        hold_seats(user=bob, show_id=show.pk, seat_numbers=[6])
+        block_seats(show_id=show.pk, seat_numbers=[7, 8], reason="Broken chair")
+        unblock_seat(show_id=show.pk, seat_number=8)
+        began = timezone.now() - timedelta(days=1, minutes=1)
+        Show.objects.filter(pk=show.pk).update(date_time=began)
+        Booking.claims.filter(status="held").update(expires_at=began)
+        return show
+
+    def test_is_deleted_after_a_day(self, past: Show, capsys: pytest.CaptureFixture[str]) -> None:
+        bookings = list(Booking.objects.order_by("pk").values("pk", "status", "hold"))
+        call_command("forget_expired")
+        assert "1 seats of holds freed, 2 holds forgotten.\n" in capsys.readouterr().out
+        assert statuses(past) == {1: "booked", 2: "cancelled", 3: "booked", 7: "blocked"}
+        assert list(Booking.objects.order_by("pk").values("pk", "status", "hold")) == bookings
+        assert Hold.objects.get().claims.get().seat_number == 3
+
+    def test_is_kept_until_then(self, past: Show) -> None:
+        Show.objects.update(date_time=timezone.now() - timedelta(hours=23))
+        call_command("forget_expired")
+        assert statuses(past).keys() == {*range(1, 9)}
+        assert Hold.objects.count() == 3

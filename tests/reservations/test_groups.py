@@ -378,9 +378,9 @@ class TestStatements:
         [
             ("book one", 1, 2, 1),
             ("book several", 1, 2, 1),
-            ("book best", 3, 3, 7),
-            ("hold", 2, 3, 6),
-            ("hold best", 4, 4, 8),
+            ("book best", 3, 3, 5),
+            ("hold", 2, 3, 4),
+            ("hold best", 4, 4, 6),
             ("confirm", 1, 2, 1),
             ("extend", 2, 3, 2),
             ("release", 1, 3, 1),

@@ -42,7 +42,7 @@ class Watching:
 
     def __init__(self, show: Show, since: str | None = None) -> None:
         self.subscription = live.subscribe(show_id=show.pk, since=since, words=words)
-        self.told: list[Told] = [words(self.subscription.first)]
+        self.told: list[Any] = [self.subscription.first]
         self._heard = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -312,3 +312,25 @@ def test_without_a_database_nobody_waits_for_long(show: Show, monkeypatch: pytes
 def test_a_process_that_does_not_serve_tells_nobody(show: Show, alice: User) -> None:
     book_seat(user=alice, show_id=show.pk, seat_number=3)
     assert live._hub is None
+
+
+def test_those_who_come_at_once_share_a_read(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads: list[str | None] = []
+
+    def counted(*, show_id: int, since: str | None) -> SeatChanges:
+        reads.append(since)
+        time.sleep(0.2)
+        return seat_changes(show_id=show_id, since=since)
+
+    with watching(show):
+        time.sleep(0.3)
+        monkeypatch.setattr(live, "seat_changes", counted)
+        joining = [
+            threading.Thread(target=lambda: live.subscribe(show_id=show.pk, since=None, words=words).first)
+            for _ in range(20)
+        ]
+        for thread in joining:
+            thread.start()
+        for thread in joining:
+            thread.join()
+    assert reads.count(None) <= 3

@@ -91,7 +91,7 @@ def without_the_index(monkeypatch: Patch) -> Iterator[None]:
     """Sell without the table's guard: the index, and the statements' reliance on it."""
     with ExitStack() as stack:
         stack.enter_context(without_index("seat_has_one_live_claim"))
-        for verb in ("_BOOK", "_HOLD"):
+        for verb in ("BOOK", "HOLD"):
             text = getattr(statements, verb).written
             conflict = text[text.index("ON CONFLICT") : text.index("RETURNING")]
             stack.enter_context(rewritten(monkeypatch, verb, (conflict, "")))
@@ -152,7 +152,7 @@ class TestHoldAgainstHold:
         self, show: Show, alice: User, bob: User, monkeypatch: Patch
     ) -> None:
         whole = statements._in_one
-        monkeypatch.setattr(statements, "_in_one", lambda *parts, several: whole(*parts, several=False))
+        monkeypatch.setattr(statements, "_in_one", lambda *parts, counts: whole(*parts, counts=False))
         with pytest.raises(AssertionError, match="SeatsUnavailable"):
             self.race(show, alice, bob, monkeypatch)
         assert seats(show)[5] == ("held", "bob")
@@ -338,7 +338,7 @@ class TestWhoeverIsLateWithAHold:
     ) -> None:
         self.race(show, alice, bob, settings, verb)
 
-    @pytest.mark.parametrize(("verb", "name"), [(confirm_hold, "_CONFIRM"), (extend_hold, "_EXTEND")])
+    @pytest.mark.parametrize(("verb", "name"), [(confirm_hold, "CONFIRM"), (extend_hold, "EXTEND")])
     def test_has_a_part_of_it_if_the_clock_is_read_before_the_locks(
         self,
         show: Show,
@@ -411,7 +411,7 @@ class TestTakeoverOfWhatIsExtended:
     ) -> None:
         guard = "WHERE reservations_booking.status = 'held' AND (reservations_booking.expires_at <= {clock})"
         with (
-            rewritten(monkeypatch, "_HOLD", (guard, "WHERE reservations_booking.status = 'held'")),
+            rewritten(monkeypatch, "HOLD", (guard, "WHERE reservations_booking.status = 'held'")),
             pytest.raises(AssertionError, match="SeatsUnavailable"),
         ):
             self.race(show, alice, bob, settings, monkeypatch)
@@ -445,7 +445,7 @@ class TestConfirmAgainstRelease:
     def test_knows_no_hold_that_was_released(self, show: Show, alice: User, monkeypatch: Patch) -> None:
         self.release_first(show, alice, monkeypatch)
 
-    @pytest.mark.parametrize(("order", "name"), [("confirm_first", "_RELEASE"), ("release_first", "_CONFIRM")])
+    @pytest.mark.parametrize(("order", "name"), [("confirm_first", "RELEASE"), ("release_first", "CONFIRM")])
     def test_is_lost_without_the_lock_of_its_claims(
         self, show: Show, alice: User, monkeypatch: Patch, order: str, name: str
     ) -> None:
@@ -478,7 +478,7 @@ class TestDoubleConfirm:
         self.race(show, alice, monkeypatch)
 
     def test_is_done_twice_without_the_lock_of_its_claims(self, show: Show, alice: User, monkeypatch: Patch) -> None:
-        with without_the_lock_of_claims("_CONFIRM")(monkeypatch), pytest.raises(AssertionError, match="datetime"):
+        with without_the_lock_of_claims("CONFIRM")(monkeypatch), pytest.raises(AssertionError, match="datetime"):
             self.race(show, alice, monkeypatch)
 
 
@@ -709,7 +709,7 @@ class TestCancelAgainstMove:
     def test_moves_what_is_cancelled_without_the_lock_of_the_booking(
         self, show: Show, alice: User, monkeypatch: Patch
     ) -> None:
-        with without_the_lock_of_claims("_MOVE")(monkeypatch), pytest.raises(AssertionError, match="AlreadyCancelled"):
+        with without_the_lock_of_claims("MOVE")(monkeypatch), pytest.raises(AssertionError, match="AlreadyCancelled"):
             self.cancel_first(show, alice, monkeypatch)
 
 
@@ -804,7 +804,7 @@ class TestGroupsThatOverlap:
             assert len({user for _, user in seats(show).values()}) == 1
         assert deadlocks() == before
 
-    @pytest.mark.parametrize(("verb", "name"), [(book_seats, "_BOOK"), (hold_seats, "_HOLD")])
+    @pytest.mark.parametrize(("verb", "name"), [(book_seats, "BOOK"), (hold_seats, "HOLD")])
     def test_have_one_winner_and_no_deadlock(
         self, movie: Movie, monkeypatch: Patch, verb: Callable[..., Any], name: str
     ) -> None:
@@ -814,7 +814,7 @@ class TestGroupsThatOverlap:
     def test_are_many_times_as_fast_as_they_come(self, movie: Movie) -> None:
         self.race(movie, book_seats, rounds=3 * ROUNDS)
 
-    @pytest.mark.parametrize(("verb", "name"), [(book_seats, "_BOOK"), (hold_seats, "_HOLD")])
+    @pytest.mark.parametrize(("verb", "name"), [(book_seats, "BOOK"), (hold_seats, "HOLD")])
     def test_deadlock_if_the_seats_are_taken_in_any_order(
         self, movie: Movie, monkeypatch: Patch, verb: Callable[..., Any], name: str
     ) -> None:
@@ -831,7 +831,7 @@ class TestGroupsThatOverlap:
 
     @staticmethod
     def slowly(name: str) -> tuple[str, str]:
-        status = "'booked'" if name == "_BOOK" else "'held'"
+        status = "'booked'" if name == "BOOK" else "'held'"
         return f"seat.number, {status}", f"seat.number + 0 * length(pg_sleep(0.02)::text), {status}"
 
 
