@@ -302,7 +302,7 @@ STRAWBERRY_DJANGO = {"FIELD_DESCRIPTION_FROM_HELP_TEXT": True}
 
 CORS_ALLOWED_ORIGINS = _list("CORS_ALLOWED_ORIGINS")
 CORS_ALLOW_HEADERS = [*default_headers, "idempotency-key", "if-none-match", "x-request-id"]
-CORS_EXPOSE_HEADERS = ["ETag", "Idempotent-Replayed", "Link", "X-Total-Count", "X-Request-ID", "Retry-After"]
+CORS_EXPOSE_HEADERS = ["Date", "ETag", "Idempotent-Replayed", "Link", "X-Total-Count", "X-Request-ID", "Retry-After"]
 CSRF_TRUSTED_ORIGINS = _list("CSRF_TRUSTED_ORIGINS")
 
 CONTENT_SECURITY_POLICY = "; ".join(

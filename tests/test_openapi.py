@@ -239,7 +239,6 @@ class TestHeaders:
     def test_are_told_with_the_answers_that_have_them(self, name: str) -> None:
         for status, response in BY_NAME[name]["responses"].items():
             told = set((named(response, "responses") if "$ref" in response else response)["headers"])
-            content = response.get("content", {}).get("application/json", {})
             expected = {"X-Request-ID"}
             expected |= {"WWW-Authenticate"} if status == "401" else set()
             told_later = "idempotency_in_progress" in content_of(response).get("examples", {})

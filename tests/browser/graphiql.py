@@ -11,7 +11,8 @@ from tests.browser.served import Served
 
 def take_tab(page: Page, name: str) -> None:
     page.locator(".graphiql-tab-button", has_text=name).click()
-    expect(page.locator(".graphiql-query-editor")).to_contain_text(re.compile(rf"(query|mutation|subscription) {name}\b"))
+    operation = re.compile(rf"(query|mutation|subscription) {name}\b")
+    expect(page.locator(".graphiql-query-editor")).to_contain_text(operation)
 
 
 def write(page: Page, editor: str, text: str) -> None:

@@ -194,13 +194,12 @@ class Register:
                 there = self._seats_of_booking(state, call.booking)
                 return not there and was_done(self.telling["booking", call.booking or 0])
             case "hold_expired":
-                is_over = was_done(self.telling["expire", call.hold or 0]) or self._was_used_up(
-                    call.hold or 0, was_done
-                )
-                return is_over and not self._has(state, call.hold)
+                is_over = was_done(self.telling["expire", call.hold or 0])
+                # Of a hold whose seats were all moved to there is nothing to tell when it is confirmed.
+                is_gone = call.verb == "confirm" and self._each_was(["move"], call.hold or 0, was_done)
+                return (is_over or is_gone) and not self._has(state, call.hold)
             case "hold_confirmed":
-                is_used = self._was_booked(call.hold or 0, was_done) or self._was_used_up(call.hold or 0, was_done)
-                return is_used and not self._has(state, call.hold)
+                return self._was_used_up(call.hold or 0, was_done) and not self._has(state, call.hold)
             case "not_found" if call.verb == "unblock":
                 return not self._all(state, call, "blocked")
             case "not_found":
@@ -244,13 +243,9 @@ class Register:
             if seat.status == "held" and self.holder.get(seat.number) == client
         }
 
-    def _was_booked(self, hold: int, was_done: WasDone) -> bool:
-        """Tell whether all its seats are booked, at once or one by one."""
-        return was_done(self.telling["confirm", hold]) or self._each_was(["book"], hold, was_done)
-
     def _was_used_up(self, hold: int, was_done: WasDone) -> bool:
-        """Tell whether all its seats went one by one, and bookings moved to some: what is then said of it is open."""
-        return not self._was_booked(hold, was_done) and self._each_was(["book", "move"], hold, was_done)
+        """Tell whether it was confirmed, or its seats were booked or moved to one by one."""
+        return was_done(self.telling["confirm", hold]) or self._each_was(["book", "move"], hold, was_done)
 
     def _each_was(self, verbs: list[str], hold: int, was_done: WasDone) -> bool:
         client, seats = self.holder.get(hold, 0), self.seats_of.get(hold, ())
