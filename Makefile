@@ -51,7 +51,7 @@ schemas: .venv/dev.stamp
 schemathesis: .venv/dev.stamp  ## let schemathesis look for answers that the OpenAPI document does not promise
 	$(BIN)/python -m tests.schemathesis
 
-bench: .venv/dev.stamp  ## measure it beside the textbook in about two minutes; FULL=1: everything
+bench: .venv/dev.stamp  ## measure it beside the textbook in about three minutes; FULL=1: everything
 	$(BIN)/python -m bench $(if $(FULL),--full)
 
 fight: .venv/dev.stamp  ## let CLIENTS fight for seats for SECS while everything is killed, and judge the histories

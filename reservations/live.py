@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 
 SHORTEST_PAUSE = 0.05  # seconds between two reads of a show, and between two words to other processes
 LONGEST_PAUSE = 0.5
+PAUSE_BEFORE_WORDS = 0.2  # seconds between two words to other processes, where nobody watches in this one
 PAUSE_FOR_EACH = 0.0005  # seconds a subscription, so that telling all takes a small part of the time
 SECONDS_A_LOOK = 1.0
 SECONDS_A_LOOK_AT_SQLITE = 0.1
@@ -393,7 +394,7 @@ class _Hub:
         if not announced:
             return
         self._mark(announced)
-        self._next_word = now + SHORTEST_PAUSE
+        self._next_word = now + (SHORTEST_PAUSE if self._watched else PAUSE_BEFORE_WORDS)
         if connection.vendor == "postgresql":
             self._tell_other_processes(iter(announced))
 

@@ -49,7 +49,7 @@ _TAKE_SEATS = """
     SELECT account.id, locked.id, seat.number, {status}, {created}, {hold}, {expires}
     FROM account, locked, {seats} AS seat {from_hold}
     WHERE locked.date_time > {clock} AND %(highest)s <= locked.total_seats
-    ORDER BY seat.number
+    {in_order}
     ON CONFLICT (show_id, seat_number) WHERE status IN ('booked', 'held', 'blocked') DO UPDATE
     SET user_id = excluded.user_id, status = excluded.status, created_at = excluded.created_at,
         expires_at = excluded.expires_at, hold_id = {kept_hold}

@@ -33,7 +33,8 @@ doors = st.sampled_from([RestDoor, GraphQLDoor])
 users = st.integers(0, USERS - 1)
 seats = st.integers(0, SEATS + 1)
 groups = st.lists(st.integers(1, SEATS), min_size=1, max_size=3, unique=True)
-picks = st.integers(0, 10)
+picks = st.integers(0, 5)  # of the latest; what is beyond them was never there
+strangers = st.integers(0, 4 * USERS - 1)  # most of them are nobody: then it is the owner who asks
 names = count()
 
 
@@ -119,17 +120,19 @@ class Reservations(RuleBasedStateMachine):
         self.take(seat, "booked", booking)
         self.owner[booking] = user
 
-    @rule(door=doors, user=users, pick=picks)
-    def cancel(self, door: Any, user: int, pick: int) -> None:
+    @rule(door=doors, stranger=strangers, pick=picks)
+    def cancel(self, door: Any, stranger: int, pick: int) -> None:
         booking = self.picked(self.owner, pick)
+        user = stranger if stranger < USERS else self.owner.get(booking, 0)
         answer = door(self.client).cancel(self.tokens[user], booking)
         if not self.is_no_live_booking(answer, user, booking):
             assert answer.ok
             del self.there[self.seat_of(booking)]
 
-    @rule(door=doors, user=users, pick=picks, seat=seats)
-    def move(self, door: Any, user: int, pick: int, seat: int) -> None:
+    @rule(door=doors, stranger=strangers, pick=picks, seat=seats)
+    def move(self, door: Any, stranger: int, pick: int, seat: int) -> None:
         booking = self.picked(self.owner, pick)
+        user = stranger if stranger < USERS else self.owner.get(booking, 0)
         answer = door(self.client).move(self.tokens[user], booking, seat)
         if self.is_no_live_booking(answer, user, booking) or self.is_out_of_range(answer, seat):
             return
@@ -197,9 +200,16 @@ class Reservations(RuleBasedStateMachine):
         self.holds[number] = Hold(user, len(group))
         return number
 
-    @rule(door=doors, user=users, pick=picks)
-    def confirm(self, door: Any, user: int, pick: int) -> None:
+    @rule(door=doors, stranger=strangers, pick=picks)
+    def confirm_twice(self, door: Any, stranger: int, pick: int) -> None:
+        for _ in range(2):
+            self.confirm(door, stranger, pick)
+
+    @rule(door=doors, stranger=strangers, pick=picks)
+    def confirm(self, door: Any, stranger: int, pick: int) -> None:
         number = self.picked(self.holds, pick)
+        user = stranger if stranger < USERS or number not in self.holds else self.holds[number].user
+        user %= USERS
         answer = door(self.client).confirm(self.tokens[user], number)
         if self.is_no_hold(answer, user, number):
             return
@@ -214,17 +224,21 @@ class Reservations(RuleBasedStateMachine):
         for booking in told.keys() - hold.booked:
             self.note_booking(booking, user, told[booking])
 
-    @rule(door=doors, user=users, pick=picks)
-    def extend(self, door: Any, user: int, pick: int) -> None:
+    @rule(door=doors, stranger=strangers, pick=picks)
+    def extend(self, door: Any, stranger: int, pick: int) -> None:
         number = self.picked(self.holds, pick)
+        user = stranger if stranger < USERS or number not in self.holds else self.holds[number].user
+        user %= USERS
         answer = door(self.client).extend(self.tokens[user], number)
         if not self.is_no_hold(answer, user, number) and not self.is_over(answer, number):
             assert answer.ok
             assert [seat["seat_number"] for seat in answer.facts["seats"]] == self.seats_held(number)
 
-    @rule(door=doors, user=users, pick=picks)
-    def release(self, door: Any, user: int, pick: int) -> None:
+    @rule(door=doors, stranger=strangers, pick=picks)
+    def release(self, door: Any, stranger: int, pick: int) -> None:
         number = self.picked(self.holds, pick)
+        user = stranger if stranger < USERS or number not in self.holds else self.holds[number].user
+        user %= USERS
         answer = door(self.client).release(self.tokens[user], number)
         if not self.is_no_hold(answer, user, number) and not self.is_over(answer, number):
             assert answer.ok

@@ -94,14 +94,15 @@ class _Settled:
                 continue
             seats = {self._first_seat(claim) for claim in self.table.rows if claim.hold == row.id}
             seen = self._seen_by([call for call in self.known if row.id in (call.hold, *_holds_seen(call))])
-            made = [call for call in asked if _may_have_held(call, row, seats) and call.start <= seen]
+            likely = _likeliest_first(asked, row.created)
+            made = [call for call in likely if _may_have_held(call, row, seats) and call.start <= seen]
             if not made:
                 self.faults.append(self._denied(row))
                 continue
-            asked.remove(made[-1])
+            asked.remove(made[0])
             expires = row.created + HOLD_SECONDS * 10**9
-            about = {"hold": row.id, "seats": made[-1].seats or tuple(sorted(seats)), "expires": expires}
-            self.history.append(replace(made[-1], outcome=OK, end=seen, **about))
+            about = {"hold": row.id, "seats": made[0].seats or tuple(sorted(seats)), "expires": expires}
+            self.history.append(replace(made[0], outcome=OK, end=seen, **about))
 
     def bookings(self) -> None:
         """Find for each booking that no answer told of the call that made it.
@@ -119,11 +120,12 @@ class _Settled:
         asked = [call for call in self.unknown if call.verb in ("book", "confirm")]
         while left:
             row = left[0]
-            fitting = ((call, self._made_by(call, row, left)) for call in reversed(asked))
+            fitting = ((call, self._made_by(call, row, left)) for call in _likeliest_first(asked, row.created))
             call, made = next((found for found in fitting if found[1]), (None, [row]))
             left = [other for other in left if other not in made]
             if call is None:
-                self.faults.append(self._denied(row))
+                if not any(row.created + APART >= other.start for other in told[row.id]):
+                    self.faults.append(self._denied(row))
                 continue
             asked.remove(call)
             bookings = {self._first_seat(other): other.id for other in made}
@@ -304,6 +306,11 @@ def _size(call: Call) -> int:
     return call.best or len(call.seats)
 
 
+def _likeliest_first(calls: list[Call], created: int) -> list[Call]:
+    """Order them: the last that began before the moment, then the earlier ones, then those that began just after."""
+    return sorted(calls, key=lambda call: (call.start > created, -call.start))
+
+
 def _may_have_held(call: Call, row: HoldRow, seats: set[int]) -> bool:
     if (call.client, call.show, _size(call)) != (row.client, row.show, row.size):
         return False
@@ -312,7 +319,7 @@ def _may_have_held(call: Call, row: HoldRow, seats: set[int]) -> bool:
 
 def _only_repeats(call: Call, row: Row) -> bool:
     """Tell whether it tells of a booking that was made before: a confirming tells of all that the hold has become."""
-    return call.verb == "confirm" and row.created + APART < call.start
+    return call.verb == "confirm" and row.created < call.start
 
 
 def _holds_seen(call: Call) -> Iterable[int]:
