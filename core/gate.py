@@ -129,8 +129,11 @@ class Lane:
 
 
 def _settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
-    with suppress(asyncio.InvalidStateError):  # nobody waits any more
+    try:
         set_outcome(outcome)
+    except asyncio.InvalidStateError:  # nobody waits any more
+        if isinstance(outcome, EventStream):
+            outcome.pieces.close()
 
 
 class Gate(BaseHandler):

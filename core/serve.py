@@ -12,6 +12,7 @@ import select
 import signal
 import socket
 import tempfile
+import threading
 import time
 from typing import Any
 
@@ -47,9 +48,28 @@ class CarefulServer(Server):  # type: ignore[misc, valid-type]
         self._ready, told = os.pipe()
         os.environ["READY_FD"] = str(told)
 
+    def signal_handler_interrupt(self, *_: Any, **__: Any) -> None:
+        self.interrupt_signal = True
+        self._wake()
+
+    def signal_handler_reload(self, *_: Any, **__: Any) -> None:
+        self.reload_signal = True
+        self._wake()
+
+    def _wake(self) -> None:
+        # Not here: the signal may have come while this thread has the event's lock, for which it would wait for ever.
+        threading.Thread(target=self._keep_waking, daemon=True).start()
+
+    def _keep_waking(self) -> None:
+        # Not once: a worker that ends at the same moment sets the event as well, and it is cleared for both.
+        while self.interrupt_signal or self.reload_signal:
+            self.main_loop_interrupt.set()
+            time.sleep(0.1)
+
     def _init_shared_socket(self) -> None:
         address = (self.bind_addr, self.bind_port)
         family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
+        _refuse_to_share(address, family)
         self._sockets = [
             socket.create_server(address, family=family, backlog=self.backlog, reuse_port=True)
             for _ in range(self.workers)
@@ -92,6 +112,14 @@ class CarefulServer(Server):  # type: ignore[misc, valid-type]
     def _forget_who_is_ready(self) -> None:
         while select.select([self._ready], [], [], 0)[0]:
             os.read(self._ready, 1024)
+
+
+def _refuse_to_share(address: tuple[str, int], family: int) -> None:
+    """End where another server listens already: sockets that share a port would take turns with it."""
+    try:
+        socket.create_server(address, family=family).close()
+    except OSError as fault:
+        raise SystemExit(f"{address[0]}:{address[1]} can't be had: {fault.strerror}.") from fault
 
 
 def _part_from(worker: Any) -> None:

@@ -21,7 +21,7 @@ from graphql_api.execution import Executor
 from graphql_api.global_ids import number_of, parts_of
 from graphql_api.kept import answer_kept
 from graphql_api.mutations import Mutation
-from graphql_api.subscriptions import Subscription, Watch, Wording, is_subscription
+from graphql_api.subscriptions import Subscription, Watch, Wording, is_subscription, wording_of
 from reservations import models as reservations
 
 GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global `id`.")]
@@ -128,7 +128,7 @@ class Graph(strawberry.Schema):
         document.refuse_oversized(variables or {}, operation_name)
         context.refuse_token_that_does_not_hold(document.root_fields)
         if is_subscription(document, operation_name):
-            return self._watch(Wording(self, document, variables, query, operation_name), context)
+            return self._watch(wording_of(self, document, variables), variables, context)
 
         def answered() -> ExecutionResult:
             return self._execute(document, variables, context, operation_name)
@@ -137,13 +137,12 @@ class Graph(strawberry.Schema):
             return answer_kept(query, operation_name, variables, answered)
         return answered()
 
-    def _watch(self, wording: Wording, context: Context) -> ExecutionResult | Watch:
+    def _watch(self, wording: Wording, variables: dict[str, Any] | None, context: Context) -> ExecutionResult | Watch:
         executor = Executor.build(
             self._schema,
             wording.document.node,
             context_value=context,
-            raw_variable_values=wording.variables,
-            operation_name=wording.operation_name,
+            raw_variable_values=variables,
             is_awaitable=assume_not_awaitable,
             hide_suggestions=not self._development,
         )
@@ -152,11 +151,9 @@ class Graph(strawberry.Schema):
         watched: Any = create_source_event_stream(executor)
         return watched if isinstance(watched, ExecutionResult) else Watch(watched, wording)
 
-    def tell(
-        self, document: Document, event: object, variables: dict[str, Any] | None, operation_name: str | None
-    ) -> ExecutionResult:
+    def tell(self, document: Document, event: object, variables: dict[str, Any] | None) -> ExecutionResult:
         """Put an event of a subscription into its words."""
-        return self._execute(document, variables, None, operation_name, event)
+        return self._execute(document, variables, None, None, event)
 
     def _execute(
         self,

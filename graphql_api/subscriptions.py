@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import orjson
 import strawberry
 from django.http import HttpResponse
-from graphql import OperationDefinitionNode, OperationType
+from graphql import GraphQLError, OperationDefinitionNode, OperationType, print_ast
 
 from core.streams import EventStream
 from graphql_api.documents import Document
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from graphql_api.schema import Graph
 
 EVENTS = "text/event-stream"
+LONGEST_TEXT = 2000  # characters
 COMPLETE = b"event: complete\ndata:\n\n"
 
 
@@ -120,16 +121,28 @@ class Wording:
     document: Document = field(compare=False, repr=False)
     variables: dict[str, Any] | None = field(compare=False, repr=False)
     text: str
-    operation_name: str | None
-    given: str = field(init=False)
-
-    def __post_init__(self) -> None:
-        given = json.dumps(self.variables, sort_keys=True, default=repr) if "@" in self.text else ""
-        object.__setattr__(self, "given", given)
+    given: str
 
     def __call__(self, changes: SeatChanges) -> bytes:
-        result = self.graph.tell(self.document, changes, self.variables, self.operation_name)
+        result = self.graph.tell(self.document, changes, self.variables)
         return event(orjson.dumps({"data": result.data}))
+
+
+def wording_of(graph: "Graph", document: Document, variables: dict[str, Any] | None) -> Wording:
+    """Give the wording that a subscription asks for. It is kept for as long as somebody watches, so it has to be small.
+
+    :raises GraphQLError: the subscription is not alone in its document, or the text is too long.
+    """
+    text = print_ast(document.node)  # without comments and layout, of which there can be as many as there are clients
+    if len(document.operations) > 1 or len(text) > LONGEST_TEXT:
+        words = f"A subscription comes alone, in at most {LONGEST_TEXT} characters."
+        raise GraphQLError(words, extensions={"code": "limit_exceeded"})
+    declared = {node.variable.name.value for node in document.operations[0].variable_definitions or ()}
+    kept = {name: value for name, value in (variables or {}).items() if name in declared}
+    given = json.dumps(kept, sort_keys=True, default=repr)
+    if len(given) > LONGEST_TEXT:
+        raise GraphQLError("The variables are too long.", extensions={"code": "limit_exceeded"})
+    return Wording(graph, document, kept, text, given if "@" in text else "")
 
 
 def event(content: bytes) -> bytes:

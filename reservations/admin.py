@@ -129,6 +129,12 @@ class BlockedSeatAdmin(NoDeadEnds):
     autocomplete_fields = ["show"]
     list_per_page = 50
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return ["show", "seat_number", "label", "reason"] if obj else ["show", "seats", "reason"]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return ["label"] if obj else []
+
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request)
 

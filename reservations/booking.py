@@ -94,10 +94,13 @@ class SeatsUnavailable(DomainError):
 
     kind = Kind.CONFLICT
     code = "seats_unavailable"
-    message = "Not to be had: {seat_numbers}."
+    message = "Booked, held or not for sale: {seat_numbers}."
     example: ClassVar[Mapping[str, Any]] = {"seat_numbers": [4]}
 
     seat_numbers: list[int]
+
+    def __str__(self) -> str:
+        return self.message.format(seat_numbers=", ".join(map(str, self.seat_numbers)))
 
 
 @dataclass(eq=False)

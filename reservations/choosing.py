@@ -9,11 +9,12 @@ from django.utils import timezone
 
 from catalog.models import Show
 from core.errors import DomainError, Invalid, Kind
+from reservations.availability import with_available_seats
 from reservations.best import best_seats as best_of
 from reservations.seat_maps import SeatMap, labels_of, seat_map, seat_maps
 
 MOST_TOGETHER = 10  # seats that are booked, held or looked for at once
-_LATER_SHOWS = 50  # of a film, that are looked at for another block
+_LATER_SHOWS = 10  # with seats enough, that are looked at for a block; for each film
 _ALTERNATIVES = 3
 
 
@@ -126,8 +127,10 @@ def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
     if not shows:
         return []
     since = max(timezone.now(), min(show.date_time for show in shows))
-    later = Show.objects.filter(movie__in={show.movie_id for show in shows}, date_time__gt=since)
-    maps = seat_maps(later.order_by("date_time", "id")[:_LATER_SHOWS])
+    movies = {show.movie_id for show in shows}
+    later: Any = with_available_seats(Show.objects.filter(movie__in=movies, date_time__gt=since))
+    later = later.filter(available_seats__gte=quantity).order_by("date_time", "id")
+    maps = seat_maps(later[: _LATER_SHOWS * len(movies)])
     with_block = [each.show for each in maps.values() if each.summary.largest_block >= quantity]
     return sorted(with_block, key=lambda show: (show.date_time, show.pk))
 

@@ -32,7 +32,7 @@ from typing import Any
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils import timezone
 
-from core.errors import DatabaseUnavailable, DomainError, Invalid, NotFound
+from core.errors import DatabaseUnavailable, DomainError, Invalid, NotFound, Overloaded
 from reservations.seat_maps import Seat, SeatChanges, seat_changes, versions_of
 
 log = logging.getLogger(__name__)
@@ -45,6 +45,7 @@ SECONDS_A_LOOK = 1.0
 SECONDS_A_LOOK_AT_SQLITE = 0.1
 LONGEST_WAIT = 2.0  # seconds for a first read
 AT_ONCE = 50  # subscriptions that are woken before the loop turns to others
+MOST_WORDINGS = 20  # of a show: each change is put into each
 CHANNEL = "seats"
 MOST_IN_A_WORD = 500  # shows; a payload has at most 8000 bytes
 
@@ -66,6 +67,7 @@ def subscribe(*, show_id: int, since: str | None, words: Words) -> "Subscription
 
     :raises NotFound: there is no such show.
     :raises Invalid: ``since`` is no version, or one that is still to come.
+    :raises Overloaded: those who watch the show want to be told in too many ways.
     :raises DatabaseUnavailable: the database does not answer.
     """
     return _the_hub().subscribe(show_id, since, words)
@@ -247,10 +249,12 @@ class _Hub:
         self._asked: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._woken, False)
+        os.set_blocking(self._wake, False)  # a pipe that is full will wake it as well
         self._watched: dict[int, _Watched] = {}
         self._firsts: dict[tuple[int, str | None], _First] = {}
         self._next_word = self._next_look = 0.0
         self._is_listening = False
+        self._heard_on: Any = None
         self._data_version: int | None = None
         self._is_ending = False
         self._thread = Thread(target=self._run, name="live", daemon=True)
@@ -263,7 +267,8 @@ class _Hub:
             self._announced.add(show_id)
             is_first, self._is_poked = not self._is_poked, True
         if is_first:
-            os.write(self._wake, b".")
+            with suppress(OSError):
+                os.write(self._wake, b".")
 
     def ask(self, step: Callable[[], None]) -> None:
         """Let the hub do something."""
@@ -341,12 +346,13 @@ class _Hub:
     def _sleep(self) -> None:
         until = min([self._next_word if self._is_poked else float("inf"), *self._times()])
         wait = max(0.0, until - time.monotonic()) if until != float("inf") else None
-        readable = [self._woken]
+        poll = select.poll()  # select() takes no number from 1024 on, and connections of clients may have those before
+        poll.register(self._woken, select.POLLIN)
         if self._is_listening:
-            readable.append(connection.connection.fileno())
-        if self._woken in select.select(readable, [], [], wait)[0]:
-            with suppress(BlockingIOError):
-                os.read(self._woken, 4096)
+            poll.register(connection.connection.fileno(), select.POLLIN)
+        poll.poll(None if wait is None else wait * 1000)
+        with suppress(BlockingIOError):
+            os.read(self._woken, 4096)
 
     def _times(self) -> Iterable[float]:
         """Tell when something is to be done, if nothing happens before."""
@@ -369,8 +375,9 @@ class _Hub:
             return
         with connection.cursor() as cursor:
             cursor.execute(f"LISTEN {CHANNEL}" if self._watched else f"UNLISTEN {CHANNEL}")
-        if self._watched:
-            connection.connection.add_notify_handler(self._take_word)  # for those that come beside an answer
+        if self._watched and self._heard_on is not connection.connection:
+            self._heard_on = connection.connection
+            self._heard_on.add_notify_handler(self._take_word)  # for those that come beside an answer
         self._is_listening = bool(self._watched)
 
     def _hear(self) -> None:
@@ -435,6 +442,7 @@ class _Hub:
                 self._asked.get_nowait()()
 
     def _join(self, show_id: int, since: str | None, words: Words) -> Subscription:
+        self._refuse_many_wordings(self._watched.get(show_id), words)
         first = self._firsts.get((show_id, since)) or _First(seat_changes(show_id=show_id, since=since))
         self._firsts[show_id, since] = first
         watched = self._watched.get(show_id)
@@ -446,6 +454,11 @@ class _Hub:
         watched.watchers += 1
         # What is read next was not yet read before this: so it has all that has changed since.
         return Subscription(watched, words, first, watched.number)
+
+    def _refuse_many_wordings(self, watched: _Watched | None, words: Words) -> None:
+        known = list(watched.subscriptions) if watched else []
+        if len(known) >= MOST_WORDINGS and words not in known:
+            raise Overloaded
 
     def forget(self, watched: _Watched) -> None:
         watched.watchers -= 1
@@ -464,7 +477,6 @@ class _Hub:
     def _read(self, watched: _Watched) -> None:
         """Read what has changed of a show, and tell those who watch it."""
         watched.is_stale = False
-        watched.next_read = time.monotonic() + self._pause()
         try:
             changes = _changes(watched)
         except NotFound:
@@ -479,6 +491,7 @@ class _Hub:
             watched.latest.update({seat.seat_number: (number, seat) for seat in changes.seats})
             watched.number = number
             watched.in_the_loop(watched.tell, number, found)
+        watched.next_read = time.monotonic() + self._pause()
 
     def _pause(self) -> float:
         everybody = sum(watched.watchers for watched in self._watched.values())

@@ -133,7 +133,7 @@ class Hold(models.Model):
         ordering = ["-created_at", "-id"]
 
     def __str__(self) -> str:
-        return f"{self.size} seats, {self.show}"
+        return f"{self.size} seat{'s' if self.size > 1 else ''}, {self.show}"
 
     @property
     def seats(self) -> list[HeldSeat]:

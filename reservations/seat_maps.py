@@ -135,12 +135,15 @@ def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None =
     :raises AccountGone: the account was deleted, deactivated or given a new password.
     :raises Invalid: ``since`` is no version, or one that is still to come.
     """
-    maps = _read([show_id], viewer.pk if viewer else None, since, viewer)
-    if not maps and viewer:
-        user_of(viewer)  # which refuses an account that is gone
-    if not maps:
-        raise NotFound
-    return maps[0]
+    try:
+        maps = _read([show_id], viewer.pk if viewer else None, since, viewer)
+        if not maps:
+            raise NotFound
+        return maps[0]
+    except (NotFound, Invalid):
+        if viewer:
+            user_of(viewer)  # which refuses an account that is gone, before anything else
+        raise
 
 
 def seat_maps(shows: Iterable[Show], *, viewer: int | None = None, since: str | None = None) -> dict[int, SeatMap]:

@@ -74,7 +74,7 @@ BOOK = Verb(
         expires="{never}",
         from_hold="",
         # The seat of one's own hold stays with it, as if it had been confirmed.
-        kept_hold="CASE WHEN reservations_booking.user_id = excluded.user_id THEN reservations_booking.hold_id END",
+        kept_hold=f"CASE WHEN NOT ({_RUN_OUT}) THEN reservations_booking.hold_id END",
         takes=_RUN_OUT_OR_MINE,
     ),
 )

@@ -443,5 +443,5 @@ class Reservations(RuleBasedStateMachine):
 def test_seats_follow_the_model() -> None:
     with override_settings(HOLD_SEATS=MOST_HELD):
         run_state_machine_as_test(
-            Reservations, settings=settings(max_examples=15, stateful_step_count=30, deadline=None, derandomize=True)
+            Reservations, settings=settings(max_examples=10, stateful_step_count=30, deadline=None, derandomize=True)
         )

@@ -54,55 +54,59 @@ SWAP = [
     migrations.RemoveIndex(model_name="booking", name="bookings_of_a_show"),
 ]
 
-# Statement and what undoes it, each in a transaction of its own.
-ON_POSTGRESQL = [
-    (
-        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS seat_has_one_live_claim"
-        " ON reservations_booking (show_id, seat_number) WHERE status IN ('booked', 'held', 'blocked')",
-        "DROP INDEX CONCURRENTLY IF EXISTS seat_has_one_live_claim",
-    ),
-    (
-        "DROP INDEX CONCURRENTLY IF EXISTS seat_has_one_live_booking",
-        "CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS seat_has_one_live_booking"
-        " ON reservations_booking (show_id, seat_number) WHERE status = 'booked'",
-    ),
-    (
-        "ALTER TABLE reservations_booking DROP CONSTRAINT IF EXISTS booking_is_cancelled_at_a_time_or_not_at_all",
-        "ALTER TABLE reservations_booking ADD CONSTRAINT booking_is_cancelled_at_a_time_or_not_at_all"
-        " CHECK ((status = 'booked') = (cancelled_at IS NULL)) NOT VALID",
-    ),
-    (
-        "ALTER TABLE reservations_booking ADD CONSTRAINT claim_has_what_its_status_needs CHECK ("
-        " (status = 'booked' AND user_id IS NOT NULL AND cancelled_at IS NULL AND expires_at IS NULL)"
-        " OR (status = 'cancelled' AND user_id IS NOT NULL AND cancelled_at IS NOT NULL)"
-        " OR (status = 'held' AND user_id IS NOT NULL AND hold_id IS NOT NULL AND expires_at IS NOT NULL)"
-        " OR (status = 'blocked' AND user_id IS NULL) OR status = 'freed') NOT VALID",
-        "ALTER TABLE reservations_booking DROP CONSTRAINT IF EXISTS claim_has_what_its_status_needs",
-    ),
-    (
-        "ALTER TABLE reservations_booking VALIDATE CONSTRAINT claim_has_what_its_status_needs",
-        migrations.RunSQL.noop,
-    ),
-    (
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS claims_by_their_last_change"
-        " ON reservations_booking (show_id, changed)",
-        "DROP INDEX CONCURRENTLY IF EXISTS claims_by_their_last_change",
-    ),
-    (
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS held_seats_of_a_show"
-        " ON reservations_booking (show_id, expires_at) WHERE status = 'held'",
-        "DROP INDEX CONCURRENTLY IF EXISTS held_seats_of_a_show",
-    ),
-    (
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS claims_of_a_hold"
-        " ON reservations_booking (hold_id) WHERE hold_id IS NOT NULL",
-        "DROP INDEX CONCURRENTLY IF EXISTS claims_of_a_hold",
-    ),
-    (
-        "DROP INDEX CONCURRENTLY IF EXISTS bookings_of_a_show",
-        "CREATE INDEX CONCURRENTLY IF NOT EXISTS bookings_of_a_show ON reservations_booking (show_id)",
-    ),
-]
+NEW_INDEXES = {
+    "seat_has_one_live_claim": "UNIQUE INDEX CONCURRENTLY {name} ON reservations_booking (show_id, seat_number)"
+    " WHERE status IN ('booked', 'held', 'blocked')",
+    "claims_by_their_last_change": "INDEX CONCURRENTLY {name} ON reservations_booking (show_id, changed)",
+    "held_seats_of_a_show": "INDEX CONCURRENTLY {name} ON reservations_booking (show_id, expires_at)"
+    " WHERE status = 'held'",
+    "claims_of_a_hold": "INDEX CONCURRENTLY {name} ON reservations_booking (hold_id) WHERE hold_id IS NOT NULL",
+}
+OLD_INDEXES = {
+    "seat_has_one_live_booking": "UNIQUE INDEX CONCURRENTLY {name} ON reservations_booking (show_id, seat_number)"
+    " WHERE status = 'booked'",
+    "bookings_of_a_show": "INDEX CONCURRENTLY {name} ON reservations_booking (show_id)",
+}
+NEW_CHECK = (
+    "claim_has_what_its_status_needs",
+    "(status = 'booked' AND user_id IS NOT NULL AND cancelled_at IS NULL AND expires_at IS NULL)"
+    " OR (status = 'cancelled' AND user_id IS NOT NULL AND cancelled_at IS NOT NULL)"
+    " OR (status = 'held' AND user_id IS NOT NULL AND hold_id IS NOT NULL AND expires_at IS NOT NULL)"
+    " OR (status = 'blocked' AND user_id IS NULL) OR status = 'freed'",
+)
+OLD_CHECK = ("booking_is_cancelled_at_a_time_or_not_at_all", "(status = 'booked') = (cancelled_at IS NULL)")
+
+
+def swap(schema_editor, add, remove, add_check, remove_check):
+    """Put indexes and a check beside the old ones, and then take those away. Each statement is a transaction of its
+    own, so that it can end at any of them: then it is run again, and goes on where it was."""
+    for name, definition in add.items():
+        if _is_valid(schema_editor, name):
+            continue
+        # What a build that was ended leaves behind holds nothing apart.
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+        schema_editor.execute("CREATE " + definition.format(name=name))
+    name, condition = add_check
+    schema_editor.execute(f"ALTER TABLE reservations_booking DROP CONSTRAINT IF EXISTS {name}")
+    schema_editor.execute(f"ALTER TABLE reservations_booking DROP CONSTRAINT IF EXISTS {remove_check[0]}")
+    schema_editor.execute(f"ALTER TABLE reservations_booking ADD CONSTRAINT {name} CHECK ({condition}) NOT VALID")
+    schema_editor.execute(f"ALTER TABLE reservations_booking VALIDATE CONSTRAINT {name}")
+    for name in remove:
+        schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def _is_valid(schema_editor, name):
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute("SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [name])
+        return (cursor.fetchone() or (False,))[0]
+
+
+def forwards(apps, schema_editor):
+    swap(schema_editor, NEW_INDEXES, OLD_INDEXES, NEW_CHECK, OLD_CHECK)
+
+
+def backwards(apps, schema_editor):
+    swap(schema_editor, OLD_INDEXES, NEW_INDEXES, OLD_CHECK, NEW_CHECK)
 
 
 class On(migrations.SeparateDatabaseAndState):
@@ -130,7 +134,7 @@ class Migration(migrations.Migration):
             state_operations=SWAP,
             database_operations=[
                 On("sqlite", SWAP),
-                On("postgresql", [migrations.RunSQL(forwards, backwards) for forwards, backwards in ON_POSTGRESQL]),
+                On("postgresql", [migrations.RunPython(forwards, backwards, atomic=False)]),
             ],
         ),
     ]

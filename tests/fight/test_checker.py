@@ -731,13 +731,13 @@ def made_by_a_register(chance: random.Random, *, clients: int, calls: int, unkno
 randoms = st.randoms(use_true_random=False)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(randoms, st.integers(1, 6), st.integers(0, 60))
 def test_what_a_register_did_is_found_right(chance: random.Random, clients: int, calls: int) -> None:
     assert [str(violation) for violation in check(made_by_a_register(chance, clients=clients, calls=calls))] == []
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(randoms, st.integers(1, 6), st.integers(5, 60))
 def test_a_second_sale_is_found_in_what_a_register_did(chance: random.Random, clients: int, calls: int) -> None:
     """A seat is sold once more when all is over, and it was not free."""
@@ -755,7 +755,7 @@ def _is_taken_at_last(history: list[Call], seat: int, look: Call) -> bool:
     return bool(check([*history, replace(look, seen={seat: FREE})]))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(randoms, st.integers(10, 60))
 def test_an_answer_of_which_half_is_untrue_is_found(chance: random.Random, calls: int) -> None:
     """Of a group, one seat is not taken: whoever looks afterwards sees it."""
