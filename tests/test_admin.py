@@ -325,7 +325,7 @@ class TestBlockedSeats:
         hold_seats(user=alice, show_id=show.pk, seat_numbers=[3])
         block_seats(show_id=show.pk, seat_numbers=[4], reason="House seat")
         response = self.add(admin, show, "1-5")
-        assert response.context["adminform"].errors["seats"] == ["Not to be had: [1, 3, 4]."]
+        assert response.context["adminform"].errors["seats"] == ["Booked, held or not for sale: 1, 3, 4."]
         for seats in ("0", "6", "5-6", "99999"):
             response = self.add(admin, show, seats)
             assert response.context["adminform"].errors["seats"] == ["Seats are numbered 1 to 5."]

@@ -10,12 +10,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import psycopg
 import pytest
 
 from tests.faults.cinema import Cinema, lock_waits, locked, wait_until
 from tests.faults.load import Answer, Load, Request, ask_all, in_ms
-from tests.service import ROOT
+from tests.postgres import server
+from tests.service import ROOT, Service
 
 pytestmark = pytest.mark.only("postgresql")
 
@@ -115,3 +119,31 @@ def _manage(cinema: Cinema, release: str, *command: str) -> subprocess.Completed
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def test_a_migration_that_was_ended_half_way_is_run_again(tmp_path: Path) -> None:
+    """What a build that was ended leaves behind is an index that holds nothing apart; it must not stay for one."""
+    with server() as postgres:
+        service = Service(database_url=postgres.url, log=tmp_path / "service.log")
+        service.manage("migrate", "reservations", "0002", "--verbosity", "0")
+        with psycopg.connect(postgres.url) as rival:
+            rival.execute("LOCK TABLE reservations_booking IN ROW EXCLUSIVE MODE")
+            with pytest.raises(subprocess.CalledProcessError):
+                service.manage("migrate", "--verbosity", "0")
+            rival.rollback()
+        with psycopg.connect(postgres.url) as session:
+            assert _indexes(session)["seat_has_one_live_claim"] is False
+            assert _indexes(session)["seat_has_one_live_booking"] is True
+        service.manage("migrate", "--verbosity", "0")
+        with psycopg.connect(postgres.url) as session:
+            assert _indexes(session)["seat_has_one_live_claim"] is True
+            assert "seat_has_one_live_booking" not in _indexes(session)
+
+
+def _indexes(session: psycopg.Connection[Any]) -> dict[str, bool]:
+    """Give the indexes of the table of bookings, and whether each holds."""
+    rows = session.execute(
+        "SELECT relname, indisvalid FROM pg_index JOIN pg_class ON oid = indexrelid"
+        " WHERE indrelid = 'reservations_booking'::regclass"
+    )
+    return dict(rows.fetchall())
