@@ -405,7 +405,9 @@ def test_whoever_takes_what_is_told_has_the_map(movie: Movie, alice: User, bob: 
             Booking.claims.filter(status=Claim.FREED).delete()
         for picker in choose.sample(pickers, choose.randint(0, 2)):
             picker.ask()
-        assert seat_map(show_id=show.pk).show.available_seats == available_seats_of([show.pk])[show.pk]  # type: ignore[attr-defined]
+        before = available_seats_of([show.pk])[show.pk]
+        told: Any = seat_map(show_id=show.pk).show
+        assert told.available_seats in (before, available_seats_of([show.pk])[show.pk])  # a hold may run out in between
     time.sleep(0.05)  # until the last of the brief holds has run out
     for picker in pickers:
         picker.ask()
