@@ -64,6 +64,14 @@ def one_statement(verb: Callable[P, R]) -> Callable[P, R]:
     return durable
 
 
+def queue_up(first: int, second: int) -> None:
+    """Wait for whoever else has the advisory lock of these two numbers, and have it until the transaction ends. On
+    SQLite, where one transaction writes at a time, there is nothing to wait for."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), hashint8(%s::bigint))", [first, second])
+
+
 def _answer_faults(attempt: Callable[[], R]) -> R:
     for retries_left in range(_RETRIES, -1, -1):
         try:

@@ -103,12 +103,8 @@ class BookSeatsInput:
 
 
 @strawberry.input(description="Which seats to hold, all or none.")
-class HoldSeatsInput:
-    show_id: strawberry.ID = strawberry.field(description=_SHOW_ID)
-    seat_numbers: list[int] | None = strawberry.field(default=None, description=_SEAT_NUMBERS)
-    best: int | None = strawberry.field(default=None, description=_BEST)
-    allow_split: bool = strawberry.field(default=False, description=_ALLOW_SPLIT)
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+class HoldSeatsInput(BookSeatsInput):
+    pass
 
 
 @strawberry.input(description="Which hold to confirm.")
@@ -118,15 +114,13 @@ class ConfirmHoldInput:
 
 
 @strawberry.input(description="Which hold to extend.")
-class ExtendHoldInput:
-    hold_id: strawberry.ID = strawberry.field(description=_HOLD_ID)
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+class ExtendHoldInput(ConfirmHoldInput):
+    pass
 
 
 @strawberry.input(description="Which hold to release.")
-class ReleaseHoldInput:
-    hold_id: strawberry.ID = strawberry.field(description=_HOLD_ID)
-    idempotency_key: str | None = strawberry.field(default=None, description=_KEY)
+class ReleaseHoldInput(ConfirmHoldInput):
+    pass
 
 
 @strawberry.input(description="Which booking to move, and where to.")

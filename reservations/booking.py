@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, ClassVar, TypeVar
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models.functions import Now
 
 from catalog.models import MOST_SEATS, Show
@@ -32,7 +32,7 @@ from core.models import Account
 from reservations import statements
 from reservations.choosing import NoAdjacentSeats, best_seats, queue_for_best, refuse_odd_wish
 from reservations.keeping import dump_booking, dump_bookings, load_booking, load_bookings
-from reservations.live import announce
+from reservations.live import announce_once_committed
 from reservations.models import Booking, Bookings
 from reservations.statements import Found, RaceLost
 
@@ -361,7 +361,7 @@ def in_full(found: Found, *, available: int) -> Bookings:
     show.available_seats = min(max(0, available), show.total_seats)
     for claim in found.written:
         claim.show = show
-    transaction.on_commit(partial(announce, show.pk))
+    announce_once_committed(show.pk)
     return Bookings(found.written)
 
 

@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from django.db import connection
 from django.utils import timezone
 
 from catalog.models import Show
+from core.database import queue_up
 from core.errors import DomainError, Invalid, Kind
 from reservations.availability import with_available_seats
 from reservations.best import best_seats as best_of
@@ -107,9 +107,7 @@ def refuse_odd_wish(seat_numbers: Sequence[int] | None, best: int | None) -> Non
 def queue_for_best(show_id: int) -> None:
     """Let those who want the best seats of a show choose one after the other, until the transaction ends: all at once
     would choose the same."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), -1)", [show_id])
+    queue_up(-1, show_id)  # no account has this number
 
 
 def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:

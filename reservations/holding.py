@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.database import one_transaction
+from core.database import one_transaction, queue_up
 from core.errors import AccountGone, DomainError, Kind, NotFound
 from core.idempotency import Operation
 from core.metrics import counted
@@ -40,7 +40,7 @@ from reservations.booking import (
 )
 from reservations.choosing import NoAdjacentSeats, refuse_odd_wish
 from reservations.keeping import dump_bookings, dump_hold, dump_released, load_bookings, load_hold, load_released
-from reservations.live import announce
+from reservations.live import announce_once_committed
 from reservations.models import Booking, Bookings, Claim, Hold, Released
 from reservations.statements import Found
 
@@ -156,11 +156,9 @@ def free_lapsed_seats() -> int:
         skip_locked=connection.features.has_select_for_update_skip_locked
     )
     claims = list(lapsed.values_list("pk", "show"))
-    freed = Booking.claims.filter(pk__in=[claim for claim, _ in claims]).update(
-        status=Claim.FREED, expires_at=None, hold=None
-    )
+    freed = Booking.claims.filter(pk__in=[claim for claim, _ in claims]).free()
     for show_id in {show for _, show in claims}:
-        transaction.on_commit(partial(announce, show_id))
+        announce_once_committed(show_id)
     return freed
 
 
@@ -189,11 +187,7 @@ def _hold_best(user: Account, show_id: int, quantity: int, allow_split: bool) ->
 
 def _queue_for_limit(user: Account, show_id: int) -> None:
     """Let one account hold seats of one show one after the other: the second counts what the first has written."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT pg_advisory_xact_lock(hashint8(%s::bigint), hashint8(%s::bigint))", [user.pk, show_id]
-            )
+    queue_up(user.pk, show_id)
 
 
 def _hold(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
@@ -215,8 +209,10 @@ def _confirm(user: Account, hold_id: int) -> Bookings:
         if not _is_used_up(found, hold_id):
             return None
         bookings = Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number")
+        show: Any = found.show
+        show.available_seats = found.available
         for booking in bookings:
-            booking.show = _with_available_seats(found)
+            booking.show = show
         return Bookings(bookings)
 
     found, written = _do_with_hold(statements.confirm, user, hold_id, afterwards=confirmed)
@@ -290,12 +286,6 @@ def _in_full(hold: Hold, claims: Sequence[Booking]) -> Hold:
     hold.seat_numbers = [claim.seat_number for claim in claims]
     hold.expires_at = claims[0].expires_at
     return hold
-
-
-def _with_available_seats(found: Found) -> Any:
-    show: Any = found.show
-    show.available_seats = found.available
-    return show
 
 
 _REFUSES_HOLD = (NotFound, ShowStarted, HoldExpired)

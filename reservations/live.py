@@ -24,12 +24,13 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
-from django.db import DatabaseError, InterfaceError, connection
+from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from core.errors import DatabaseUnavailable, DomainError, Invalid, NotFound, Overloaded
@@ -60,6 +61,12 @@ def announce(show_id: int) -> None:
     """
     if _hub or _tells:
         _the_hub().announce(show_id)
+
+
+def announce_once_committed(show_id: int) -> None:
+    """Tell that seats of a show have changed, as soon as the present transaction is committed; at once if there is
+    none."""
+    transaction.on_commit(partial(announce, show_id))
 
 
 def subscribe(*, show_id: int, since: str | None, words: Words) -> "Subscription":

@@ -37,6 +37,10 @@ class ClaimQuerySet(models.QuerySet["Booking"]):
         """Keep the seats whose hold has run out, and which nobody has taken since."""
         return self.filter(status=Claim.HELD, expires_at__lte=Now())
 
+    def free(self) -> int:
+        """Make them history that belongs to no hold, and tell how many there were."""
+        return self.update(status=Claim.FREED, expires_at=None, hold=None)
+
 
 class BookingQuerySet(models.QuerySet["Booking"]):
     def live(self) -> "BookingQuerySet":

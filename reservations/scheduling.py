@@ -4,10 +4,9 @@ share, so neither passes the other."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any, ClassVar
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError
 from django.db.models import F, Max, QuerySet, Value
 from django.db.models.deletion import ProtectedError
 from django.db.models.functions import Least, Now
@@ -17,7 +16,7 @@ from catalog.programme import Protected
 from core.database import one_transaction
 from core.errors import DomainError, Kind, NotFound
 from reservations.booking import SeatOutOfRange, SeatsUnavailable
-from reservations.live import announce
+from reservations.live import announce_once_committed
 from reservations.models import LIVE, BlockedSeat, Booking, Claim
 
 MOST_BLOCKED = 100  # seats at once
@@ -111,8 +110,8 @@ def fit_claims(show: Show) -> None:
     held = Booking.claims.filter(show=show, status=Claim.HELD)
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
     beyond = Booking.claims.filter(show=show, seat_number__gt=show.total_seats)
-    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).update(status=Claim.FREED, expires_at=None, hold=None)
-    transaction.on_commit(partial(announce, show.pk))
+    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).free()
+    announce_once_committed(show.pk)
 
 
 @one_transaction
@@ -153,13 +152,12 @@ def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
 def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
     """Write what ``refuse_to_block`` has let through, within the same transaction."""
     # What is left on them are holds that have run out.
-    lapsed = Booking.claims.filter(show=show_id, seat_number__in=seat_numbers, status__in=LIVE)
-    lapsed.update(status=Claim.FREED, expires_at=None, hold=None)
+    Booking.claims.filter(show=show_id, seat_number__in=seat_numbers, status__in=LIVE).free()
     BlockedSeat.objects.bulk_create(
         BlockedSeat(show_id=show_id, seat_number=number, status=Claim.BLOCKED, reason=reason, created_at=Now())
         for number in sorted(seat_numbers)
     )
-    transaction.on_commit(partial(announce, show_id))
+    announce_once_committed(show_id)
     return list(_blocked(show_id).filter(seat_number__in=seat_numbers))
 
 
@@ -170,7 +168,7 @@ def unblock(*, show_id: int, seat_number: int) -> None:
     """
     if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.FREED):
         raise NotFound
-    transaction.on_commit(partial(announce, show_id))
+    announce_once_committed(show_id)
 
 
 def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
