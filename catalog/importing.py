@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie
-from core.database import one_transaction
+from core.database import durable_transaction
 
 _COLUMNS = ("title", "duration_minutes")
 _BATCH = 1000
@@ -57,7 +57,7 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
     return Movie(title=title, duration_minutes=int(duration))
 
 
-@one_transaction
+@durable_transaction
 def add_new_movies(movies: Sequence[Movie]) -> int:
     """Save the films that the catalogue does not have, by title and duration, and tell how many they were."""
     known = set(Movie.objects.values_list("title", "duration_minutes"))

@@ -1,32 +1,22 @@
 """What staff change about films."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from django.db import IntegrityError
 from django.db.models.deletion import ProtectedError
 
 from catalog.models import Movie, Show
-from core.database import one_transaction
-from core.errors import DomainError, Kind, NotFound
+from core.database import durable_transaction
+from core.errors import NotFound, Protected
 
 
-@dataclass(eq=False)
-class Protected(DomainError):
-    """It has bookings, and they stay as history."""
-
-    kind = Kind.CONFLICT
-    code = "protected"
-    message = "It has bookings, so it can't be deleted."
-
-
-@one_transaction
+@durable_transaction
 def add_movie(*, title: str, duration_minutes: int) -> Movie:
     """Add a film to the catalogue."""
     return Movie.objects.create(title=title, duration_minutes=duration_minutes)
 
 
-@one_transaction
+@durable_transaction
 def change_movie(*, movie_id: int, **changes: Any) -> Movie:
     """Change the title or the running time of a film.
 
@@ -67,6 +57,6 @@ def lock_movie(*, movie_id: int) -> Movie:
     return movie
 
 
-@one_transaction
+@durable_transaction
 def _delete(movie_id: int) -> None:
     lock_movie(movie_id=movie_id).delete()

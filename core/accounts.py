@@ -15,10 +15,10 @@ from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, Ou
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import datetime_from_epoch
 
-from core.database import one_transaction, violates
-from core.errors import AccountGone, Invalid, NoActiveAccount, TokenNotValid
-from core.metrics import counted
+from core.database import durable_transaction, violates
+from core.errors import AccountInactive, Invalid, NoActiveAccount, TokenNotValid
 from core.models import Account, User
+from core.observability.metrics import counted
 from core.throttling import spend_try, spend_try_on_account
 
 LONGEST_PASSWORD = 1000
@@ -83,7 +83,7 @@ def refresh(*, token: str, address: str) -> TokenPair:
 
 
 @counted("logout")
-@one_transaction
+@durable_transaction
 def log_out(*, token: str) -> None:
     """Spend a refresh token.
 
@@ -123,11 +123,11 @@ def _read(token: str) -> Bearer:
 def user_of(account: Account) -> User:
     """Find the account that a token, or a memory of a user, speaks for, if it still does.
 
-    :raises AccountGone: it is gone, was deactivated or has a new password.
+    :raises AccountInactive: it is gone, was deactivated or has a new password.
     """
     user = User.objects.filter(pk=account.pk, is_active=True).first()
     if user is None or user.fingerprint != account.fingerprint:
-        raise AccountGone
+        raise AccountInactive
     return user
 
 
@@ -149,7 +149,7 @@ def _refuse_unacceptable(user: User, password: str) -> None:
         raise Invalid(errors=errors)
 
 
-@one_transaction
+@durable_transaction
 def _insert(user: User) -> None:
     user.save(force_insert=True)
 
@@ -160,13 +160,13 @@ def _what_is_taken(fault: IntegrityError) -> dict[str, list[str]]:
     return {"username": ["A user with that username already exists."]}
 
 
-@one_transaction
+@durable_transaction
 def _issue(user: User) -> TokenPair:
     token = RefreshToken.for_user(user)
     return TokenPair(access=str(token.access_token), refresh=str(token))
 
 
-@one_transaction
+@durable_transaction
 def _exchange(token: str) -> TokenPair:
     old = _decode(RefreshToken, token)
     user = _owner(old)

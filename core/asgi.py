@@ -11,7 +11,7 @@ os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
 os.environ.setdefault("LOCK_TIMEOUT", "50")  # the gate waits longer, and holds no thread for it
 django.setup()
 
-from core.gate import Gate  # noqa: E402
+from core.server.gate import Gate  # noqa: E402
 from reservations import live  # noqa: E402
 
 live.tell_other_processes()

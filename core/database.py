@@ -10,14 +10,14 @@ from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
-from core import metrics
 from core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
+from core.observability import metrics
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 lock_was_missed: ContextVar[bool] = ContextVar("lock_was_missed", default=False)
-"""Whether a lock was not had in time, so that nothing has happened; core.gate asks."""
+"""Whether a lock was not had in time, so that nothing has happened; core.server.gate asks."""
 
 _RETRIES = 3
 _WORTH_RETRYING = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -34,7 +34,7 @@ _SQLITE_UNAVAILABLE = (
 _UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
 
 
-def one_transaction(verb: Callable[P, R]) -> Callable[P, R]:
+def durable_transaction(verb: Callable[P, R]) -> Callable[P, R]:
     """Make the verb one durable transaction, and its database faults refusals.
 
     It runs again, at most three times, when the database ended it to resolve a deadlock or a serialization
@@ -64,7 +64,7 @@ def one_statement(verb: Callable[P, R]) -> Callable[P, R]:
     return durable
 
 
-def queue_up(first: int, second: int) -> None:
+def advisory_lock(first: int, second: int) -> None:
     """Wait for whoever else has the advisory lock of these two numbers, and have it until the transaction ends. On
     SQLite, where one transaction writes at a time, there is nothing to wait for."""
     if connection.vendor == "postgresql":

@@ -86,7 +86,7 @@ class TokenNotValid(DomainError):
 
 
 @dataclass(eq=False)
-class AccountGone(TokenNotValid):
+class AccountInactive(TokenNotValid):
     """The token's account was deleted, deactivated or given a new password."""
 
 
@@ -169,3 +169,63 @@ class RequestTimeout(DomainError):
     example: ClassVar[Mapping[str, Any]] = {"seconds": 10}
 
     seconds: int = 10
+
+
+@dataclass(eq=False)
+class MalformedJSON(DomainError):
+    """The body is not one JSON text in UTF-8."""
+
+    kind = Kind.INVALID
+    code = "malformed_json"
+    message = "The body is not valid JSON: {reason}."
+    example = {"reason": "the key 'seat_number' occurs twice"}
+
+    reason: str
+
+
+@dataclass(eq=False)
+class PayloadTooLarge(DomainError):
+    """The body is longer than the server takes."""
+
+    kind = Kind.TOO_LARGE
+    code = "payload_too_large"
+    message = "The body is too large."
+
+
+@dataclass(eq=False)
+class IdempotencyKeyInvalid(DomainError):
+    """The key is empty, too long, or has other characters than visible ASCII."""
+
+    kind = Kind.INVALID
+    code = "idempotency_key_invalid"
+    message = "An idempotency key is 1 to 255 visible ASCII characters."
+
+
+@dataclass(eq=False)
+class IdempotencyKeyReused(DomainError):
+    """The key was used for something else in the last 24 hours."""
+
+    kind = Kind.UNPROCESSABLE
+    code = "idempotency_key_reused"
+    message = "This idempotency key was used for something else."
+
+
+@dataclass(eq=False)
+class IdempotencyInProgress(DomainError):
+    """The first request with this key is still being answered."""
+
+    kind = Kind.CONFLICT
+    code = "idempotency_in_progress"
+    message = "The first request with this idempotency key is still being answered. Send it again."
+    example: ClassVar[dict[str, Any]] = {"retry_after": 1}
+
+    retry_after: int = 1
+
+
+@dataclass(eq=False)
+class Protected(DomainError):
+    """It has bookings, and they stay as history."""
+
+    kind = Kind.CONFLICT
+    code = "protected"
+    message = "It has bookings, so it can't be deleted."

@@ -9,49 +9,28 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from core.accounts import user_of
-from core.database import lock_was_missed, one_transaction, sqlstate
-from core.errors import AccountGone, Busy, DatabaseUnavailable, DomainError, Kind, OutcomeUnknown
+from core.database import durable_transaction, lock_was_missed, sqlstate
+from core.errors import (
+    AccountInactive,
+    Busy,
+    DatabaseUnavailable,
+    DomainError,
+    IdempotencyInProgress,
+    IdempotencyKeyInvalid,
+    IdempotencyKeyReused,
+    OutcomeUnknown,
+)
 from core.models import Account, IdempotencyKey
 
 R = TypeVar("R")
 
 KEPT_FOR = timedelta(hours=24)
-
-
-@dataclass(eq=False)
-class IdempotencyKeyInvalid(DomainError):
-    """The key is empty, too long, or has other characters than visible ASCII."""
-
-    kind = Kind.INVALID
-    code = "idempotency_key_invalid"
-    message = "An idempotency key is 1 to 255 visible ASCII characters."
-
-
-@dataclass(eq=False)
-class IdempotencyKeyReused(DomainError):
-    """The key was used for something else in the last 24 hours."""
-
-    kind = Kind.UNPROCESSABLE
-    code = "idempotency_key_reused"
-    message = "This idempotency key was used for something else."
-
-
-@dataclass(eq=False)
-class IdempotencyInProgress(DomainError):
-    """The first request with this key is still being answered."""
-
-    kind = Kind.CONFLICT
-    code = "idempotency_in_progress"
-    message = "The first request with this idempotency key is still being answered. Send it again."
-    example: ClassVar[dict[str, Any]] = {"retry_after": 1}
-
-    retry_after: int = 1
 
 
 @dataclass(frozen=True)
@@ -77,7 +56,7 @@ def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: 
     :raises IdempotencyKeyInvalid: the key is no key.
     :raises IdempotencyKeyReused: it was used for another operation, or with other input.
     :raises IdempotencyInProgress: the first request with it is still being answered.
-    :raises AccountGone: the account was deleted, deactivated or given a new password.
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
     """
     if not re.fullmatch("[!-~]{1,255}", key):
         raise IdempotencyKeyInvalid
@@ -88,10 +67,10 @@ def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: 
         # The row tells what became of it; and if it is still on its way, the second waits for it.
         try:
             outcome = _once(operation, deed, user, key, fingerprint)
-        except (Busy, DatabaseUnavailable, AccountGone, IdempotencyInProgress, IntegrityError):
+        except (Busy, DatabaseUnavailable, AccountInactive, IdempotencyInProgress, IntegrityError):
             raise lost from None  # the first may have been done, whatever the second says
     except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
-        raise AccountGone from fault
+        raise AccountInactive from fault
     told: Any = outcome.refusal or outcome.result
     told.replayed = outcome.is_replayed
     if outcome.refusal:
@@ -99,7 +78,7 @@ def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: 
     return told  # type: ignore[no-any-return]
 
 
-@one_transaction
+@durable_transaction
 def _once(operation: Operation[R], deed: Callable[[], R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
     user_of(user)  # which refuses an account that is gone
     if not _claim(user, key, fingerprint):

@@ -17,9 +17,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
+from core.api.rest import STATUS, answer_exception, headers_of
 from core.database import lock_was_missed, refusal_of
-from core.logs import request_id
-from core.rest import STATUS, answer_exception, headers_of
+from core.observability.logs import request_id
 
 log = logging.getLogger("request")
 
@@ -47,8 +47,8 @@ class RequestLog:
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = identity
-            if lock_was_missed.get() and request.META.get("core.may_come_again"):
-                return response  # which nobody gets: see core.gate
+            if lock_was_missed.get() and request.META.get("core.can_retry"):
+                return response  # which nobody gets: see core.server.gate
             facts = {
                 "method": request.method,
                 "path": request.path,
@@ -73,22 +73,22 @@ class ContentSecurityPolicy:
         return response
 
 
-class OnlyInTheAdmin(MiddlewareMixin):
+class AdminOnlyMiddleware(MiddlewareMixin):
     """Is passed by at all addresses but the admin's: the API knows neither sessions nor cookies."""
 
     def __call__(self, request: HttpRequest) -> Any:
         return super().__call__(request) if request.path_info.startswith("/admin") else self.get_response(request)
 
 
-class Sessions(OnlyInTheAdmin, SessionMiddleware):
+class Sessions(AdminOnlyMiddleware, SessionMiddleware):
     pass
 
 
-class Users(OnlyInTheAdmin, AuthenticationMiddleware):
+class Users(AdminOnlyMiddleware, AuthenticationMiddleware):
     pass
 
 
-class Messages(OnlyInTheAdmin, MessageMiddleware):
+class Messages(AdminOnlyMiddleware, MessageMiddleware):
     pass
 
 

@@ -113,7 +113,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "core.urls"
 THREADS = _count("THREADS", "2")  # that answer, in each process of core.asgi
-READY_FD = int(os.environ.get("READY_FD", "0"))  # to which a worker of core.serve tells that it serves
+READY_FD = int(os.environ.get("READY_FD", "0"))  # to which a worker of core.server.serve tells that it serves
 WSGI_APPLICATION = "core.wsgi.application"
 ASGI_APPLICATION = "core.asgi.application"
 APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms
@@ -226,7 +226,9 @@ HOLD_SEATS = _whole("HOLD_SEATS", 10)  # seats that one account may hold of one 
 # --- Observing it -----------------------------------------------------------------------------
 
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")  # what Prometheus shows at /metrics; without it nothing is counted
-METRICS_FOLDER = os.environ.get("METRICS_FOLDER", "")  # where the processes of core.serve put their figures together
+METRICS_FOLDER = os.environ.get(
+    "METRICS_FOLDER", ""
+)  # where the processes of core.server.serve put their figures together
 if METRICS_TOKEN and len(METRICS_TOKEN) < 32 and not DEBUG:
     raise ImproperlyConfigured("METRICS_TOKEN is shorter than 32 characters.")
 
@@ -237,13 +239,13 @@ OTEL_EXPORTER_OTLP_ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest honest one is an admin form
 
 REST_FRAMEWORK = {
-    "DEFAULT_AUTHENTICATION_CLASSES": ["core.authentication.BearerAuthentication"],
+    "DEFAULT_AUTHENTICATION_CLASSES": ["core.api.authentication.BearerAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],  # for the document; core.rest.View has its own
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],  # for the document; core.api.rest.View has its own
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "core.rest.answer_exception",
+    "EXCEPTION_HANDLER": "core.api.rest.answer_exception",
     "URL_FORMAT_OVERRIDE": None,
 }
 
@@ -268,8 +270,8 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["core.urls.only_canonical_addresses"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.openapi.add_what_is_shared",
-        "core.openapi.name_partial_changes",
+        "core.api.openapi.add_what_is_shared",
+        "core.api.openapi.name_partial_changes",
     ],
     # The numbers that core.urls.Id takes; any other is an address that does not exist.
     "PATH_CONVERTER_OVERRIDES": {
@@ -287,7 +289,7 @@ SPECTACULAR_SETTINGS = {
     ],
     "ENUM_NAME_OVERRIDES": {
         "BookingStatus": "reservations.models.Booking.Status",
-        "SeatStatus": "reservations.seat_maps.STATES",
+        "SeatStatus": "reservations.seat_map.STATES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
@@ -362,9 +364,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "filters": {
-        "has_traceback": {"()": "django.utils.log.CallbackFilter", "callback": "ext://core.logs.has_traceback"},
+        "has_traceback": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": "ext://core.observability.logs.has_traceback",
+        },
     },
-    "formatters": {"line": {"()": "core.logs.OneLine"}},
+    "formatters": {"line": {"()": "core.observability.logs.OneLine"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {

@@ -10,9 +10,9 @@ from django.conf import settings
 from django.db import connection
 from django.http import HttpRequest
 
-from core import metrics
 from core.errors import Throttled
 from core.models import Tries
+from core.observability import metrics
 
 # One statement, so that of many tries at once each is counted. A window begins with its first try.
 _COUNT_A_TRY = """

@@ -12,13 +12,13 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
 
-import catalog.views
-import core.metrics
-import core.views
-import graphql_api.pages
+import catalog.api.movies
+import core.api.views
+import core.observability.metrics
+import graphql_api.picker.views
 import graphql_api.views
-import reservations.seat_views
-import reservations.views
+import reservations.api.seat_views
+import reservations.api.views
 
 
 class Id:
@@ -39,7 +39,7 @@ register_converter(Id, "id")
 def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iterator[URLPattern]:
     """Give each address and its twin. A redirect from one to the other would turn a POST into a GET.
 
-    All have the address's name, the others with something after an ``@``: core.metrics counts them as one.
+    All share the name; what follows an ``@`` is left out where requests are counted by it.
     """
     for pattern in patterns:
         route = str(pattern.pattern)
@@ -51,43 +51,47 @@ def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iter
 ICON = static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")
 
 CANONICAL = [
-    path("signup", core.views.SignupView.as_view(), name="signup"),
-    path("login", core.views.LoginView.as_view(), name="login"),
-    path("token/refresh/", core.views.RefreshView.as_view(), name="refresh"),
-    path("logout", core.views.LogoutView.as_view(), name="logout"),
-    path("me/", core.views.MeView.as_view(), name="me"),
-    path("movies/", catalog.views.MoviesView.as_view(), name="movies"),
-    path("movies/<id:movie_id>/", catalog.views.MovieView.as_view(), name="movie"),
-    path("movies/<id:movie_id>/shows/", reservations.views.MovieShowsView.as_view(), name="movie-shows"),
-    path("shows/<id:show_id>/", reservations.views.ShowView.as_view(), name="show"),
-    path("shows/<id:show_id>/seats/", reservations.seat_views.SeatMapView.as_view(), name="seat-map"),
-    path("shows/<id:show_id>/best-seats/", reservations.seat_views.BestSeatsView.as_view(), name="best-seats"),
-    path("shows/<id:show_id>/book/", reservations.views.BookView.as_view(), name="book"),
-    path("shows/<id:show_id>/holds/", reservations.seat_views.HoldsView.as_view(), name="holds"),
-    path("holds/<id:hold_id>/", reservations.seat_views.HoldView.as_view(), name="hold"),
-    path("holds/<id:hold_id>/confirm/", reservations.seat_views.ConfirmView.as_view(), name="confirm"),
-    path("holds/<id:hold_id>/extend/", reservations.seat_views.ExtendView.as_view(), name="extend"),
-    path("my-holds/", reservations.seat_views.MyHoldsView.as_view(), name="my-holds"),
-    path("bookings/<id:booking_id>/", reservations.views.BookingView.as_view(), name="booking"),
-    path("bookings/<id:booking_id>/cancel/", reservations.views.CancelView.as_view(), name="cancel"),
-    path("bookings/<id:booking_id>/move/", reservations.seat_views.MoveView.as_view(), name="move"),
-    path("my-bookings/", reservations.views.MyBookingsView.as_view(), name="my-bookings"),
-    path("shows/<id:show_id>/blocked-seats/", reservations.seat_views.BlockedSeatsView.as_view(), name="blocked-seats"),
+    path("signup", core.api.views.SignupView.as_view(), name="signup"),
+    path("login", core.api.views.LoginView.as_view(), name="login"),
+    path("token/refresh/", core.api.views.RefreshView.as_view(), name="refresh"),
+    path("logout", core.api.views.LogoutView.as_view(), name="logout"),
+    path("me/", core.api.views.MeView.as_view(), name="me"),
+    path("movies/", catalog.api.movies.MoviesView.as_view(), name="movies"),
+    path("movies/<id:movie_id>/", catalog.api.movies.MovieView.as_view(), name="movie"),
+    path("movies/<id:movie_id>/shows/", reservations.api.views.MovieShowsView.as_view(), name="movie-shows"),
+    path("shows/<id:show_id>/", reservations.api.views.ShowView.as_view(), name="show"),
+    path("shows/<id:show_id>/seats/", reservations.api.seat_views.SeatMapView.as_view(), name="seat-map"),
+    path("shows/<id:show_id>/best-seats/", reservations.api.seat_views.BestSeatsView.as_view(), name="best-seats"),
+    path("shows/<id:show_id>/book/", reservations.api.views.BookView.as_view(), name="book"),
+    path("shows/<id:show_id>/holds/", reservations.api.seat_views.HoldsView.as_view(), name="holds"),
+    path("holds/<id:hold_id>/", reservations.api.seat_views.HoldView.as_view(), name="hold"),
+    path("holds/<id:hold_id>/confirm/", reservations.api.seat_views.ConfirmView.as_view(), name="confirm"),
+    path("holds/<id:hold_id>/extend/", reservations.api.seat_views.ExtendView.as_view(), name="extend"),
+    path("my-holds/", reservations.api.seat_views.MyHoldsView.as_view(), name="my-holds"),
+    path("bookings/<id:booking_id>/", reservations.api.views.BookingView.as_view(), name="booking"),
+    path("bookings/<id:booking_id>/cancel/", reservations.api.views.CancelView.as_view(), name="cancel"),
+    path("bookings/<id:booking_id>/move/", reservations.api.seat_views.MoveView.as_view(), name="move"),
+    path("my-bookings/", reservations.api.views.MyBookingsView.as_view(), name="my-bookings"),
+    path(
+        "shows/<id:show_id>/blocked-seats/",
+        reservations.api.seat_views.BlockedSeatsView.as_view(),
+        name="blocked-seats",
+    ),
     path(
         "shows/<id:show_id>/blocked-seats/<id:seat_number>/",
-        reservations.seat_views.BlockedSeatView.as_view(),
+        reservations.api.seat_views.BlockedSeatView.as_view(),
         name="blocked-seat",
     ),
-    path("schema/", core.views.SchemaView.as_view(), name="schema"),
-    path("swagger/", core.views.SwaggerView.as_view(), name="swagger"),
-    path("livez", core.views.LiveView.as_view(), name="livez"),
-    path("readyz", core.views.ReadyView.as_view(), name="readyz"),
+    path("schema/", core.api.views.SchemaView.as_view(), name="schema"),
+    path("swagger/", core.api.views.SwaggerView.as_view(), name="swagger"),
+    path("livez", core.api.views.LiveView.as_view(), name="livez"),
+    path("readyz", core.api.views.ReadyView.as_view(), name="readyz"),
 ]
 
 OLDER = [
-    path("login/refresh/", core.views.RefreshView.as_view(), name="refresh@older"),
-    path("api/login/refresh/", core.views.RefreshView.as_view(), name="refresh@older-api"),
-    path("api/token/", core.views.LoginView.as_view(), name="login@older"),
+    path("login/refresh/", core.api.views.RefreshView.as_view(), name="refresh@older"),
+    path("api/login/refresh/", core.api.views.RefreshView.as_view(), name="refresh@older-api"),
+    path("api/token/", core.api.views.LoginView.as_view(), name="login@older"),
 ]
 
 urlpatterns = [
@@ -95,20 +99,22 @@ urlpatterns = [
     *with_and_without_slash(CANONICAL),
     *with_and_without_slash(CANONICAL, prefix="api/"),
     *with_and_without_slash(OLDER),
-    *with_and_without_slash([path("metrics", core.metrics.metrics, name="metrics")] if settings.METRICS_TOKEN else []),
+    *with_and_without_slash(
+        [path("metrics", core.observability.metrics.metrics, name="metrics")] if settings.METRICS_TOKEN else []
+    ),
     path(
         "favicon.ico",
-        core.views.LeadsTo.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
+        core.api.views.RedirectView.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
     ),
-    path("", graphql_api.pages.start, name="start"),
-    *with_and_without_slash([path("shows/<id:show_id>/picker/", graphql_api.pages.picker, name="picker")]),
-    path("admin", core.views.LeadsTo.as_view(url="/admin/")),
+    path("", graphql_api.picker.views.start, name="start"),
+    *with_and_without_slash([path("shows/<id:show_id>/picker/", graphql_api.picker.views.picker, name="picker")]),
+    path("admin", core.api.views.RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
-    re_path("", core.views.unknown_address),
+    re_path("", core.api.views.unknown_address),
 ]
 
-handler400 = core.views.bad_request
-handler500 = core.views.server_error
+handler400 = core.api.views.bad_request
+handler500 = core.api.views.server_error
 
 _CANONICAL_ADDRESSES = {"/" + str(pattern.pattern).replace("<id:", "{").replace(">", "}") for pattern in CANONICAL}
 

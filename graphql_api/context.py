@@ -28,7 +28,7 @@ class Context:
     def account(self) -> User | None:
         """The account that the token speaks for; None without a token.
 
-        :raises AccountGone: it is gone, was deactivated or has a new password.
+        :raises AccountInactive: it is gone, was deactivated or has a new password.
         """
         return user_of(self.bearer) if self.bearer else None
 
@@ -45,7 +45,7 @@ class Context:
         """Refuse a token that does not hold before anything is done for it.
 
         :raises TokenNotValid: it can't be read or has run out.
-        :raises AccountGone: the account is gone, was deactivated or has a new password.
+        :raises AccountInactive: the account is gone, was deactivated or has a new password.
         """
         if asked <= _FOR_EVERYBODY:
             return

@@ -39,7 +39,7 @@ class Document:
     films_alone: bool
     """Whether its answer is made of nothing but films."""
     plans: dict[Any, Any] | None
-    """What ``graphql_api.columns`` has worked out about it; None where that depends on the variables."""
+    """What ``graphql_api.executor.columns`` has worked out about it; None where that depends on the variables."""
     _within_limits: bool = field(default=False, init=False)
 
     def refuse_oversized(self, variables: Mapping[str, Any], operation_name: str | None) -> None:

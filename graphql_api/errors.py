@@ -18,8 +18,8 @@ from catalog import models as catalog
 from core import errors
 from core.database import refusal_of
 from core.errors import DomainError, Kind
-from graphql_api.peers import Peers
-from reservations import booking, choosing, holding
+from graphql_api.loaders import Peers
+from reservations import booking, choosing, holds
 
 if TYPE_CHECKING:
     from graphql_api.types import Show
@@ -103,7 +103,7 @@ _TYPES: dict[type[DomainError], Any] = {
     booking.SeatOutOfRange: SeatOutOfRange,
     booking.SeatsUnavailable: SeatsUnavailable,
     choosing.NoAdjacentSeats: NoAdjacentSeats,
-    holding.TooManyHeld: TooManyHeld,
+    holds.TooManyHeld: TooManyHeld,
 }
 
 
@@ -126,7 +126,7 @@ def in_full(refusals: Iterable[choosing.NoAdjacentSeats]) -> list[NoAdjacentSeat
 
 def _answer(refusal: DomainError) -> Refusal | None:
     """Give the refusal as data; None where it is no answer."""
-    if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated | errors.AccountGone):
+    if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated | errors.AccountInactive):
         return None
     if isinstance(refusal, errors.Invalid):
         fields = [FieldError(field=_name(name), messages=messages) for name, messages in refusal.errors.items()]

@@ -21,7 +21,7 @@ from graphql import (
 )
 
 from catalog.models import LONGEST_ROW, MOST_SEATS
-from graphql_api.connections import LARGEST_PAGE
+from graphql_api.pagination import LARGEST_PAGE
 from reservations.choosing import MOST_TOGETHER
 
 DEEPEST = 10

@@ -13,14 +13,14 @@ from strawberry import relay
 from catalog import models as catalog
 from core.models import User
 from graphql_api import types
-from graphql_api.connections import After, Before, Connection, First, Last, Page, connect
 from graphql_api.context import Context, Info
 from graphql_api.documents import Document, read
 from graphql_api.errors import REFUSALS_AS_DATA
-from graphql_api.execution import Executor
+from graphql_api.executor.context import Executor
 from graphql_api.global_ids import number_of, parts_of
 from graphql_api.kept import answer_kept
 from graphql_api.mutations import Mutation
+from graphql_api.pagination import After, Before, Connection, First, Last, Page, connect
 from graphql_api.subscriptions import Subscription, Watch, Wording, is_subscription, wording_of
 from reservations import models as reservations
 
@@ -120,7 +120,7 @@ class Graph(strawberry.Schema):
         times a request; the steps here are the same.
 
         :raises GraphQLError: it can't be parsed, or asks for too much.
-        :raises TokenNotValid, AccountGone: the token does not hold.
+        :raises TokenNotValid, AccountInactive: the token does not hold.
         """
         document = read(self._schema, query, introspection=self._development)
         if document.faults:

@@ -7,8 +7,8 @@ import strawberry
 
 from graphql_api.context import Info
 from graphql_api.errors import InvalidInput, NoAdjacentSeats, in_full
-from graphql_api.peers import peers_of
-from reservations import choosing, seat_maps
+from graphql_api.loaders import peers_of
+from reservations import choosing, seat_map
 
 
 @strawberry.enum(description="What a seat is at a moment.")
@@ -68,14 +68,14 @@ BestSeatsResult = Annotated[
 ]
 
 
-def seat_maps_of_peers(show: Any, info: Info, since: str | None) -> dict[int, seat_maps.SeatMap]:
+def seat_maps_of_peers(show: Any, info: Info, since: str | None) -> dict[int, seat_map.SeatMap]:
     """Give the maps of a show and of all its peers, by the shows' numbers, in one statement.
 
     :raises Invalid: ``since`` is no version of theirs.
     """
     peers, bearer = peers_of(show), info.context.bearer
     viewer = bearer.pk if bearer else None
-    return peers.once(("seat maps", since), lambda: seat_maps.seat_maps(peers.rows, viewer=viewer, since=since))
+    return peers.once(("seat maps", since), lambda: seat_map.seat_maps(peers.rows, viewer=viewer, since=since))
 
 
 def best_seats_of_peers(show: Any, info: Info, quantity: int, allow_split: bool) -> dict[int, Any]:

@@ -1,6 +1,6 @@
 """What can be watched, and how it is told: server-sent events, by the GraphQL-over-SSE protocol, a connection each.
 
-A subscription is set up as a query is answered; then core.streams holds it, and reservations.live tells it what has
+A subscription is set up as a query is answered; core.server.streams holds it, reservations.live tells what has
 changed. A change is put into words here, once for all who have asked with the same text.
 """
 
@@ -14,12 +14,12 @@ import strawberry
 from django.http import HttpResponse
 from graphql import GraphQLError, OperationDefinitionNode, OperationType, print_ast
 
-from core.streams import EventStream
+from core.server.streams import EventStream
 from graphql_api.documents import Document
 from graphql_api.global_ids import number_of
 from graphql_api.seats import SeatStatus
 from reservations import live
-from reservations.seat_maps import SeatChanges
+from reservations.seat_map import SeatChanges
 
 if TYPE_CHECKING:
     from graphql_api.schema import Graph

@@ -12,14 +12,14 @@ from strawberry import auto, relay
 
 from catalog import models as catalog
 from core import models as core
-from graphql_api.columns import loaded_by
-from graphql_api.connections import After, Connection, First, Order, Page, connect_to
 from graphql_api.context import Info
-from graphql_api.peers import load_related, peers_of
+from graphql_api.executor.columns import loaded_by
+from graphql_api.loaders import load_related, peers_of
+from graphql_api.pagination import After, Connection, First, Order, Page, connect_to
 from graphql_api.seats import BestSeatsResult, SeatMap, best_seats_of_peers, seat_maps_of_peers
 from reservations import models as reservations
 from reservations.availability import available, available_seats_of
-from reservations.holding import load_seats
+from reservations.holds import load_seats
 
 BY_TITLE = Order("title", str)
 EARLIEST_FIRST = Order("date_time", datetime)

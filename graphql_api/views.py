@@ -14,11 +14,11 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
 
-from core.authentication import bearer_of
-from core.body import read_json
+from core.api.authentication import bearer_of
+from core.api.parsers import read_json
+from core.api.rest import STATUS, headers_of, headers_of_replay
+from core.api.rest import answer as json_answer
 from core.errors import DomainError, Invalid, TokenNotValid
-from core.rest import STATUS, headers_of, headers_of_replay
-from core.rest import answer as json_answer
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
 from graphql_api.schema import Context, Graph, schema
@@ -62,7 +62,7 @@ def answer(request: HttpRequest, schema: Graph) -> HttpResponseBase:
 
 
 def _watch(watch: Watch, request: HttpRequest, context: Context) -> HttpResponseBase:
-    streams = request.META.get("core.streams")
+    streams = request.META.get("core.server.streams")
     if EVENTS not in _accepted(request):
         return _refused("not_acceptable", f"A subscription is told in events: send Accept: {EVENTS}.", 406)
     if streams is None:  # behind a server that answers each request once, as one that speaks WSGI

@@ -17,9 +17,16 @@ from core.database import lock_was_missed
 from core.errors import DomainError
 from reservations.availability import with_available_seats, with_sold_seats
 from reservations.booking import cancel_booking
-from reservations.holding import release_hold
+from reservations.holds import release_hold
 from reservations.models import LONGEST_REASON, BlockedSeat, Booking, Claim, Hold
-from reservations.scheduling import MOST_BLOCKED, fit_claims, lock_show, refuse_to_block, unblock, write_blocks
+from reservations.staff import (
+    MOST_BLOCKED,
+    lock_show,
+    refuse_to_block,
+    release_claims_outside_show,
+    unblock,
+    write_blocks,
+)
 
 
 class ShowForm(forms.ModelForm):
@@ -66,7 +73,7 @@ class ShowAdmin(NoDeadEnds):
 
     def save_model(self, request: HttpRequest, obj: Show, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        fit_claims(obj)
+        release_claims_outside_show(obj)
 
     @admin.display(description="seats")
     def picker(self, show: Show) -> str:

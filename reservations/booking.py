@@ -1,4 +1,4 @@
-"""The booking core: booking, cancelling, moving. Together with reservations.holding, nothing else sells seats: not the
+"""The booking core: booking, cancelling, moving. Together with reservations.holds, nothing else sells seats: not the
 doors, not the admin, not a command.
 
 What keeps a seat from being sold twice is the table: the unique index ``seat_has_one_live_claim`` over
@@ -7,127 +7,46 @@ from being overbooked, so nothing is counted before a seat is sold.
 
 What the index can't see is the show's own row: that the show exists, has not begun, and has the seat. A booking
 therefore takes a shared lock on it. Bookings do not wait for each other, not even on one hot show, while staff who
-shrink, move or delete it, or block its seats (reservations.scheduling), wait for them and they for staff.
+shrink, move or delete it, or block its seats (reservations.staff), wait for them and they for staff.
 
 All of it is one statement a verb: reservations.statements has them and their reasons. The account is looked at in it as
 well, so that somebody who is deleted, deactivated or given a new password is refused from that moment on.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from django.db import IntegrityError
 from django.db.models.functions import Now
 
 from catalog.models import MOST_SEATS, Show
 from core.accounts import user_of
-from core.database import one_statement, one_transaction
-from core.errors import AccountGone, Busy, DomainError, Kind, NotFound
+from core.database import durable_transaction, one_statement
+from core.errors import AccountInactive, Busy, NotFound
 from core.idempotency import Operation, once
-from core.metrics import counted
 from core.models import Account
+from core.observability.metrics import counted
 from reservations import statements
-from reservations.choosing import NoAdjacentSeats, best_seats, queue_for_best, refuse_odd_wish
-from reservations.keeping import dump_booking, dump_bookings, load_booking, load_bookings
-from reservations.live import announce_once_committed
+from reservations.choosing import best_seats, queue_for_best, validate_seat_selection
+from reservations.errors import (
+    AlreadyCancelled,
+    NoAdjacentSeats,
+    SeatBlocked,
+    SeatHeld,
+    SeatOutOfRange,
+    SeatsUnavailable,
+    SeatTaken,
+    ShowFull,
+    ShowStarted,
+)
+from reservations.idempotency_codec import dump_booking, dump_bookings, load_booking, load_bookings
+from reservations.live import publish_on_commit
 from reservations.models import Booking, Bookings
 from reservations.statements import Found, RaceLost
 
 R = TypeVar("R")
-
-
-@dataclass(eq=False)
-class SeatOutOfRange(DomainError):
-    """The show has no seat of this number."""
-
-    kind = Kind.INVALID
-    code = "seat_out_of_range"
-    message = "Seats are numbered {min} to {max}."
-    example: ClassVar[Mapping[str, Any]] = {"min": 1, "max": 120}
-
-    min: int
-    max: int
-
-
-@dataclass(eq=False)
-class SeatTaken(DomainError):
-    """Somebody has the seat; the show still has others."""
-
-    kind = Kind.CONFLICT
-    code = "seat_taken"
-    message = "Seat {seat_number} is already booked."
-    example: ClassVar[Mapping[str, Any]] = {"seat_number": 12}
-
-    seat_number: int
-
-
-@dataclass(eq=False)
-class SeatHeld(DomainError):
-    """Somebody else holds the seat; it may come back."""
-
-    kind = Kind.CONFLICT
-    code = "seat_held"
-    message = "Seat {seat_number} is held by somebody else."
-    example: ClassVar[Mapping[str, Any]] = {"seat_number": 12}
-
-    seat_number: int
-
-
-@dataclass(eq=False)
-class SeatBlocked(DomainError):
-    """The seat is not sold."""
-
-    kind = Kind.CONFLICT
-    code = "seat_blocked"
-    message = "Seat {seat_number} is not for sale."
-    example: ClassVar[Mapping[str, Any]] = {"seat_number": 12}
-
-    seat_number: int
-
-
-@dataclass(eq=False)
-class SeatsUnavailable(DomainError):
-    """Some of the seats are booked, held or blocked; none was taken."""
-
-    kind = Kind.CONFLICT
-    code = "seats_unavailable"
-    message = "Booked, held or not for sale: {seat_numbers}."
-    example: ClassVar[Mapping[str, Any]] = {"seat_numbers": [4]}
-
-    seat_numbers: list[int]
-
-    def __str__(self) -> str:
-        return self.message.format(seat_numbers=", ".join(map(str, self.seat_numbers)))
-
-
-@dataclass(eq=False)
-class ShowFull(DomainError):
-    """Every seat of the show is booked, or not for sale."""
-
-    kind = Kind.CONFLICT
-    code = "show_full"
-    message = "The show is sold out."
-
-
-@dataclass(eq=False)
-class ShowStarted(DomainError):
-    """The show has begun; booking and cancelling are closed."""
-
-    kind = Kind.CONFLICT
-    code = "show_started"
-    message = "The show has begun; booking and cancelling are closed."
-
-
-@dataclass(eq=False)
-class AlreadyCancelled(DomainError):
-    """The booking was cancelled before."""
-
-    kind = Kind.CONFLICT
-    code = "already_cancelled"
-    message = "The booking is already cancelled."
 
 
 @counted("book")
@@ -141,7 +60,7 @@ def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key:
     :raises SeatTaken: this seat is booked, others are not.
     :raises SeatHeld: somebody else holds this seat. One's own held seat is booked, and leaves the hold.
     :raises SeatBlocked: this seat is not sold.
-    :raises AccountGone: the account was deleted, deactivated or given a new password.
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises Busy: staff kept the show locked for too long.
     :raises OutcomeUnknown: the connection to the database was lost before it could tell.
     :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
@@ -166,16 +85,16 @@ def book_seats(
     :raises SeatsUnavailable: some of them are booked, held by somebody else or blocked; it names them.
     :raises NoAdjacentSeats: there are not so many together.
     :raises NotFound, SeatOutOfRange, ShowStarted, ShowFull: as for one seat.
-    :raises AccountGone, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
+    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
         as for one seat.
     """
-    refuse_odd_wish(seat_numbers, best)
+    validate_seat_selection(seat_numbers, best)
     given = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
     if best is None:
         deed = partial(_book_named, user, show_id, sorted(seat_numbers or ()))
         return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given)
     deed = partial(_book_best, user, show_id, best, allow_split)
-    return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given, steps=one_transaction)
+    return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given, steps=durable_transaction)
 
 
 @counted("cancel")
@@ -185,7 +104,7 @@ def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | Non
     :raises NotFound: there is no such booking, or it is somebody else's.
     :raises AlreadyCancelled: it was cancelled before.
     :raises ShowStarted: the show has begun.
-    :raises AccountGone: the account was deleted, deactivated or given a new password.
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises Busy: staff kept the show locked for too long.
     :raises OutcomeUnknown: the connection to the database was lost before it could tell.
     :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
@@ -201,7 +120,7 @@ def move_booking(*, user: Account, booking_id: int, seat_number: int, idempotenc
     :raises NotFound: there is no such booking, or it is somebody else's.
     :raises AlreadyCancelled: it was cancelled.
     :raises SeatOutOfRange, ShowStarted, SeatTaken, SeatHeld, SeatBlocked: as for booking the seat.
-    :raises AccountGone, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
+    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
         as for booking the seat.
     """
     deed = partial(_move, user, booking_id, seat_number)
@@ -230,7 +149,7 @@ def do(
             continue
         except IntegrityError as fault:
             # The show is locked and the seats' conflicts are handled, so it is the user's row that is gone.
-            raise AccountGone from fault
+            raise AccountInactive from fault
     raise Busy
 
 
@@ -267,7 +186,7 @@ def _cancel(user: Account, booking_id: int) -> Booking:
         found = statements.cancel(user=user, booking_id=booking_id)
         if found.written:
             return in_full(found, available=found.available + 1)[0]
-        refuse_stranger(found)
+        check_owner(found)
         if found.refused:
             break
         if found.begun:
@@ -280,7 +199,7 @@ def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
     found = statements.move(user=user, booking_id=booking_id, seat_number=seat)
     if found.written:
         return in_full(found, available=found.available + found.mine)[0]
-    refuse_stranger(found)
+    check_owner(found)
     if found.refused == Booking.Status.CANCELLED:
         raise AlreadyCancelled
     refuse_show(found, seat_number)
@@ -313,9 +232,9 @@ def chosen_anew() -> Iterator[None]:
         raise RaceLost from taken
 
 
-def refuse_stranger(found: Found) -> None:
+def check_owner(found: Found) -> None:
     if not found.account_stands:
-        raise AccountGone
+        raise AccountInactive
     if not found.exists:
         raise NotFound
 
@@ -323,7 +242,7 @@ def refuse_stranger(found: Found) -> None:
 def refuse_show(found: Found, *seat_numbers: int) -> None:
     """Refuse where the show is not there, has not all of the seats, or has begun."""
     if not found.account_stands:
-        raise AccountGone
+        raise AccountInactive
     if found.show is None:
         raise NotFound
     if not all(1 <= number <= found.show.total_seats for number in seat_numbers):
@@ -361,7 +280,7 @@ def in_full(found: Found, *, available: int) -> Bookings:
     show.available_seats = min(max(0, available), show.total_seats)
     for claim in found.written:
         claim.show = show
-    announce_once_committed(show.pk)
+    publish_on_commit(show.pk)
     return Bookings(found.written)
 
 

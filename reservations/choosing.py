@@ -1,37 +1,22 @@
 """The best seats of a show that are to be had; reservations.best says which those are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from django.utils import timezone
 
 from catalog.models import Show
-from core.database import queue_up
-from core.errors import DomainError, Invalid, Kind
+from core.database import advisory_lock
+from core.errors import Invalid
 from reservations.availability import with_available_seats
 from reservations.best import best_seats as best_of
-from reservations.seat_maps import SeatMap, labels_of, seat_map, seat_maps
+from reservations.errors import NoAdjacentSeats
+from reservations.seat_map import SeatMap, labels_of, seat_map, seat_maps
 
 MOST_TOGETHER = 10  # seats that are booked, held or looked for at once
 _LATER_SHOWS = 10  # with seats enough, that are looked at for a block; for each film
 _ALTERNATIVES = 3
-
-
-@dataclass(eq=False)
-class NoAdjacentSeats(DomainError):
-    """There are not so many available seats together; alternatives are later shows of the film that have them."""
-
-    kind = Kind.CONFLICT
-    code = "no_adjacent_seats"
-    message = "There are not so many seats together; the largest block has {largest_block}."
-    example: ClassVar[Mapping[str, Any]] = {
-        "largest_block": 2,
-        "alternatives": [{"id": 32, "screen_name": "Aurora", "date_time": "2026-12-24T21:15:00Z"}],
-    }
-
-    largest_block: int
-    alternatives: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -88,7 +73,7 @@ def refuse_quantity(quantity: int, *, name: str) -> None:
         raise Invalid(errors={name: [f"1 to {MOST_TOGETHER} seats."]})
 
 
-def refuse_odd_wish(seat_numbers: Sequence[int] | None, best: int | None) -> None:
+def validate_seat_selection(seat_numbers: Sequence[int] | None, best: int | None) -> None:
     """Refuse a wish for several seats that is not one thing, and so many.
 
     :raises Invalid: not exactly one of the two is given, there are not 1 to 10 seats, or one is named twice.
@@ -107,7 +92,7 @@ def refuse_odd_wish(seat_numbers: Sequence[int] | None, best: int | None) -> Non
 def queue_for_best(show_id: int) -> None:
     """Let those who want the best seats of a show choose one after the other, until the transaction ends: all at once
     would choose the same."""
-    queue_up(-1, show_id)  # no account has this number
+    advisory_lock(-1, show_id)  # no account has this number
 
 
 def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:

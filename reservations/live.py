@@ -34,7 +34,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils import timezone
 
 from core.errors import DatabaseUnavailable, DomainError, Invalid, NotFound, Overloaded
-from reservations.seat_maps import Seat, SeatChanges, seat_changes, versions_of
+from reservations.seat_map import Seat, SeatChanges, seat_changes, versions_of
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def announce(show_id: int) -> None:
         _the_hub().announce(show_id)
 
 
-def announce_once_committed(show_id: int) -> None:
+def publish_on_commit(show_id: int) -> None:
     """Tell that seats of a show have changed, as soon as the present transaction is committed; at once if there is
     none."""
     transaction.on_commit(partial(announce, show_id))

@@ -114,7 +114,7 @@ class Hold(models.Model):
     """Seats that are kept for somebody who is about to book them.
 
     When it runs out is told by its claims, whose seats it keeps; how many there were, by its size. Once it is confirmed
-    they are bookings. Rows are written by reservations.holding, and by nothing else.
+    they are bookings. Rows are written by reservations.holds, and by nothing else.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="holds")

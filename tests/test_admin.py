@@ -12,10 +12,10 @@ from django.utils import timezone
 from catalog.models import Movie, Show
 from core.models import User
 from reservations.booking import book_seat, cancel_booking
-from reservations.holding import confirm_hold, hold_seats, release_hold
+from reservations.holds import confirm_hold, hold_seats, release_hold
 from reservations.models import LIVE, BlockedSeat, Booking, Hold
-from reservations.scheduling import block_seats, unblock_seat
-from reservations.seat_maps import seat_map
+from reservations.seat_map import seat_map
+from reservations.staff import block_seats, unblock_seat
 from tests.conftest import PASSWORD, begin, make_show
 
 pytestmark = pytest.mark.django_db

@@ -16,25 +16,27 @@ from django.contrib.auth.password_validation import MinimumLengthValidator, get_
 from django.urls import resolve
 from graphql import GraphQLObjectType, GraphQLUnionType, build_ast_schema, get_named_type, parse, print_type, validate
 
+from catalog.api.serializers import MovieSerializer
 from catalog.models import LONGEST_MOVIE, LONGEST_ROW, LONGEST_TITLE, MOST_SEATS, Show
-from catalog.serializers import MovieSerializer
-from core import idempotency, streams
+from core import idempotency
 from core.accounts import LONGEST_PASSWORD
-from core.body import DEEPEST
+from core.api.pagination import LARGEST_PAGE
+from core.api.parsers import DEEPEST
+from core.api.serializers import UserSerializer
+from core.api.views import openapi_document
 from core.errors import RequestTimeout
 from core.models import User
-from core.pages import LARGEST_PAGE
-from core.serializers import UserSerializer
+from core.server import streams
 from core.urls import urlpatterns
-from core.views import openapi_document
-from graphql_api import connections, limits
+from graphql_api import limits
+from graphql_api import pagination as connections
 from graphql_api.schema import schema
 from reservations import choosing
+from reservations.api.seat_serializers import BlockedSeatSerializer, HoldSerializer, SeatMapSerializer
+from reservations.api.serializers import BookingSerializer, ShowSerializer
 from reservations.models import LONGEST_REASON
-from reservations.scheduling import MOST_BLOCKED
-from reservations.seat_maps import STATES
-from reservations.seat_serializers import BlockedSeatSerializer, HoldSerializer, SeatMapSerializer
-from reservations.serializers import BookingSerializer, ShowSerializer
+from reservations.seat_map import STATES
+from reservations.staff import MOST_BLOCKED
 from tests.test_house import ROOT
 
 PAGE = (ROOT / "docs" / "api.md").read_text()

@@ -19,7 +19,7 @@ from catalog.models import Movie, Show
 from core.models import User
 from reservations.best import best_seats
 from reservations.models import Booking
-from reservations.seat_maps import seat_map
+from reservations.seat_map import seat_map
 from tests.doors import Answer, GraphQLDoor, RestDoor, token_of
 
 USERS = 3

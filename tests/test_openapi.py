@@ -15,9 +15,9 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from jsonschema import Draft202012Validator
 
+from core.api.views import openapi_document
 from core.models import User
 from core.urls import CANONICAL, Id
-from core.views import openapi_document
 
 ANYONE, USER, STAFF = "anyone", "user", "staff"
 

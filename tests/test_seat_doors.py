@@ -15,9 +15,9 @@ from django.utils import timezone
 from catalog.models import Movie, Show
 from core.models import IdempotencyKey, User
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
-from reservations.holding import hold_seats, release_hold
+from reservations.holds import hold_seats, release_hold
 from reservations.models import LIVE, Booking, Hold
-from reservations.scheduling import block_seats, change_show, unblock_seat
+from reservations.staff import block_seats, change_show, unblock_seat
 from tests.conftest import begin, make_show, make_user
 from tests.doors import Answer, global_id, token_of
 

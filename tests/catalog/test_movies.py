@@ -203,7 +203,7 @@ class TestKeptAnswers:
         assert second.content != first.content
 
     def test_are_stale_without_the_triggers(self, rest: Any, films: list[Movie], monkeypatch: Any) -> None:
-        monkeypatch.setattr("catalog.views.movies_version", lambda: "for ever")
+        monkeypatch.setattr("catalog.api.movies.movies_version", lambda: "for ever")
         first = self.tag(rest)
         Movie.objects.create(title="New", duration_minutes=1)
         assert self.tag(rest).content == first.content
@@ -217,7 +217,7 @@ class TestKeptAnswers:
         assert self.tag(rest, **condition).status_code == 200
 
     def test_are_not_kept_where_they_are_large(self, rest: Any, films: list[Movie], monkeypatch: Any) -> None:
-        monkeypatch.setattr("core.pages._LARGEST_KEPT", 10)
-        monkeypatch.setattr("core.pages._kept", kept := Kept(64))
+        monkeypatch.setattr("core.api.pagination._LARGEST_KEPT", 10)
+        monkeypatch.setattr("core.api.pagination._kept", kept := Kept(64))
         assert self.tag(rest)["ETag"]
         assert not kept

@@ -251,7 +251,7 @@ class TestLogs:
     def test_one_line_a_request_with_its_id_and_no_secret(
         self, rest: Any, graph: Any, alice: User, show: Show, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from core.logs import OneLine
+        from core.observability.logs import OneLine
 
         rest.login(username="alice", password=PASSWORD)
         graph.login(username="alice", password="wrong " + PASSWORD)
@@ -271,7 +271,7 @@ class TestLogs:
     def test_a_fault_is_one_line_too(
         self, rest: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from core.logs import OneLine
+        from core.observability.logs import OneLine
 
         monkeypatch.setattr("catalog.models.MovieQuerySet.search", _fail)
         rest.send("GET", "/movies/?search=fault")

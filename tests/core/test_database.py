@@ -11,7 +11,7 @@ import pytest
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection, transaction
 
 from catalog.models import Show
-from core.database import one_transaction, refusal_of
+from core.database import durable_transaction, refusal_of
 from core.errors import Busy, DatabaseUnavailable
 from core.models import User
 from reservations import statements
@@ -83,7 +83,7 @@ class TestOneTransaction:
     def test_tries_again_three_times_what_the_database_rolled_back(self, state: str) -> None:
         calls: list[int] = []
 
-        @one_transaction
+        @durable_transaction
         def verb() -> None:
             calls.append(1)
             raise fault(OperationalError, "deadlock detected", state)
@@ -95,7 +95,7 @@ class TestOneTransaction:
     def test_gives_what_a_later_try_gives(self) -> None:
         outcomes = iter([fault(OperationalError, "", "40001"), None])
 
-        @one_transaction
+        @durable_transaction
         def verb() -> str:
             if raised := next(outcomes):
                 raise raised
@@ -107,7 +107,7 @@ class TestOneTransaction:
     def test_tries_nothing_else_again(self, state: str | None) -> None:
         calls: list[int] = []
 
-        @one_transaction
+        @durable_transaction
         def verb() -> None:
             calls.append(1)
             raise fault(OperationalError, "connection lost", state)
@@ -117,7 +117,7 @@ class TestOneTransaction:
         assert len(calls) == 1
 
     def test_leaves_nothing_of_a_verb_that_refuses(self) -> None:
-        @one_transaction
+        @durable_transaction
         def verb() -> None:
             User.objects.create(username="half done")
             raise Busy
@@ -127,7 +127,7 @@ class TestOneTransaction:
         assert not User.objects.exists()
 
     def test_is_never_part_of_another(self) -> None:
-        verb = one_transaction(lambda: None)
+        verb = durable_transaction(lambda: None)
         with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
             verb()
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from core import gate as module
 from core.errors import RequestTimeout
-from core.gate import Gate, Lane, Overloaded
+from core.server import gate as module
+from core.server.gate import Gate, Lane, Overloaded
 
 Events = list[dict[str, Any]]
 

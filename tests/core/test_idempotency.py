@@ -11,12 +11,13 @@ from django.utils import timezone
 
 from core import idempotency
 from core.database import one_statement
-from core.errors import AccountGone, NotFound, OutcomeUnknown, TokenNotValid
-from core.idempotency import IdempotencyInProgress, forget_old_keys
+from core.errors import AccountInactive, IdempotencyInProgress, NotFound, OutcomeUnknown, TokenNotValid
+from core.idempotency import forget_old_keys
 from core.models import IdempotencyKey, User
 from reservations import booking as domain
 from reservations import statements
-from reservations.booking import ShowFull, book_seat, cancel_booking
+from reservations.booking import book_seat, cancel_booking
+from reservations.errors import ShowFull
 from reservations.models import Booking
 from tests.conftest import begin, make_show
 from tests.doors import GraphQLDoor, RestDoor, token_of
@@ -284,11 +285,11 @@ def test_the_account_is_looked_at_with_the_deed(alice: User, show: Any) -> None:
     booking = book_seat(user=bearer, show_id=show.pk, seat_number=1)
     for change in ({"is_active": False}, {"is_active": True, "password": "another"}):
         User.objects.filter(pk=alice.pk).update(**change)
-        with pytest.raises(AccountGone):
+        with pytest.raises(AccountInactive):
             book_seat(user=bearer, show_id=show.pk, seat_number=2)
-        with pytest.raises(AccountGone):
+        with pytest.raises(AccountInactive):
             cancel_booking(user=bearer, booking_id=booking.pk)
-    assert issubclass(AccountGone, TokenNotValid)
+    assert issubclass(AccountInactive, TokenNotValid)
     assert Booking.objects.live().count() == 1
 
 

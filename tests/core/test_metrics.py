@@ -22,11 +22,11 @@ from django.test import Client, RequestFactory
 from django.urls import resolve
 from prometheus_client import values
 
-from core import metrics
-from core.database import one_transaction
+from core.database import durable_transaction
 from core.errors import NotFound
-from core.gate import Lane
-from core.metrics import counted
+from core.observability import metrics
+from core.observability.metrics import counted
+from core.server.gate import Lane
 from tests.core.test_settings import GOOD, production, run
 from tests.postgres import server
 from tests.service import ROOT, Service, serving
@@ -301,7 +301,7 @@ def test_a_lane_tells_who_waits_and_who_is_answered(counting: Any) -> None:
 def test_a_transaction_that_is_begun_anew_is_counted(counting: Any, sqlstate: str, reason: str) -> None:
     faults = [psycopg.errors.lookup(sqlstate)()]
 
-    @one_transaction
+    @durable_transaction
     def verb() -> None:
         if faults:
             raise OperationalError from faults.pop()

@@ -27,7 +27,7 @@ class TestServing:
     def test_does_not_share_its_port(self, service: Service) -> None:
         with serving(service):
             second = subprocess.run(
-                [sys.executable, "-m", "core.serve", "--port", str(service.port)],
+                [sys.executable, "-m", "core.server.serve", "--port", str(service.port)],
                 cwd=ROOT,
                 env=service.environment,
                 capture_output=True,
@@ -42,7 +42,7 @@ class TestServing:
         """As from a terminal: the workers end at the same moment as it does."""
         for _ in range(TIMES):
             server = subprocess.Popen(
-                [sys.executable, "-m", "core.serve", "--port", str(service.port)],
+                [sys.executable, "-m", "core.server.serve", "--port", str(service.port)],
                 cwd=ROOT,
                 env=service.environment,
                 start_new_session=True,

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from django.http import HttpRequest
 
-from core import streams as module
 from core.errors import Overloaded
-from core.gate import Gate
-from core.streams import EventStream, Streams
+from core.server import streams as module
+from core.server.gate import Gate
+from core.server.streams import EventStream, Streams
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -215,7 +215,7 @@ def test_the_gate_serves_streams_and_waits_for_them_in_no_thread(monkeypatch: py
     coming = iter(pieces)
 
     def get_response(request: HttpRequest) -> EventStream:
-        assert request.META["core.streams"] is gate._streams
+        assert request.META["core.server.streams"] is gate._streams
         return EventStream(b"first", next(coming))
 
     monkeypatch.setattr(gate, "get_response", get_response)

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.backends.signals import connection_created
 from django.http import HttpResponse
 
-from core import tracing
+from core.observability import tracing
 from tests.core.test_settings import GOOD, run
 from tests.postgres import free_port
 from tests.service import Service, serving

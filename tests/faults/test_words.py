@@ -31,7 +31,7 @@ def test_no_error_answer_holds_a_token_a_password_or_a_traceback(cinema: Cinema)
     [
         f'{{"message": "no account for {PASSWORD}"}}',
         '{"path": "/me/?token=eyJhbGciOiJIUzI1NiIs"}',
-        '{"traceback": "Traceback (most recent call last):\\n  File \\"core/views.py\\", line 3"}',
+        '{"traceback": "Traceback (most recent call last):\\n  File \\"core/api/views.py\\", line 3"}',
     ],
     ids=["password", "token", "traceback"],
 )

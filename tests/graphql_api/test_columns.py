@@ -15,8 +15,8 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from catalog.models import Movie, Show
 from core.models import User
 from graphql_api import kept
-from graphql_api.columns import loaded_by
-from graphql_api.execution import Executor
+from graphql_api.executor.columns import loaded_by
+from graphql_api.executor.context import Executor
 from reservations.models import Booking, Hold
 from tests.conftest import make_show
 from tests.doors import global_id, token_of

@@ -10,11 +10,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import Movie, Show
-from core.errors import AccountGone, Invalid, NotFound
+from core.errors import AccountInactive, Invalid, NotFound
 from core.models import User
 from reservations.availability import available_seats_of
-from reservations.booking import (
+from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
+from reservations.choosing import best_seats
+from reservations.errors import (
     AlreadyCancelled,
+    HoldExpired,
+    NoAdjacentSeats,
     SeatBlocked,
     SeatHeld,
     SeatOutOfRange,
@@ -22,15 +26,10 @@ from reservations.booking import (
     SeatTaken,
     ShowFull,
     ShowStarted,
-    book_seat,
-    book_seats,
-    cancel_booking,
-    move_booking,
 )
-from reservations.choosing import NoAdjacentSeats, best_seats
-from reservations.holding import HoldExpired, confirm_hold, extend_hold, hold_seats, release_hold
+from reservations.holds import confirm_hold, extend_hold, hold_seats, release_hold
 from reservations.models import BlockedSeat, Booking, Claim, Hold
-from reservations.scheduling import block_seats, blocked_seats_of, change_show, unblock_seat
+from reservations.staff import block_seats, blocked_seats_of, change_show, unblock_seat
 from tests.conftest import begin, make_show
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +132,7 @@ class TestBookSeats:
     def test_is_not_for_an_account_that_is_gone(self, busy: Show, alice: User, wish: Any) -> None:
         User.objects.filter(pk=alice.pk).update(is_active=False)
         for key in (None, "key"):
-            with pytest.raises(AccountGone):
+            with pytest.raises(AccountInactive):
                 book_seats(user=alice, show_id=busy.pk, **wish, idempotency_key=key)
 
 
@@ -282,7 +281,7 @@ class TestMove:
         booking = Booking.objects.get(user=alice)
         User.objects.filter(pk=alice.pk).update(is_active=False)
         for booking_id in (booking.pk, 0):
-            with pytest.raises(AccountGone):
+            with pytest.raises(AccountInactive):
                 move_booking(user=alice, booking_id=booking_id, seat_number=6)
 
     def test_back_and_forth_leaves_only_history(self, show: Show, alice: User, bob: User) -> None:

@@ -19,7 +19,7 @@ from core.models import User
 from reservations import live
 from reservations.booking import book_seat, cancel_booking
 from reservations.models import Booking
-from reservations.seat_maps import SeatChanges, seat_changes
+from reservations.seat_map import SeatChanges, seat_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -158,7 +158,7 @@ def test_a_word_is_sent_to_other_processes(show: Show, alice: User) -> None:
 
 
 def test_a_hold_that_runs_out_is_told(show: Show, alice: User) -> None:
-    from reservations.holding import hold_seats
+    from reservations.holds import hold_seats
 
     hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
     Booking.claims.filter(hold=hold.pk).update(expires_at=timezone.now() + timedelta(seconds=0.8))

@@ -13,15 +13,15 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import Movie, Show
-from core.errors import AccountGone, DomainError, Invalid, NotFound
+from core.errors import AccountInactive, DomainError, Invalid, NotFound
 from core.models import User
-from reservations import seat_maps as maps
+from reservations import seat_map as maps
 from reservations.availability import available_seats_of
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
-from reservations.holding import confirm_hold, extend_hold, free_lapsed_seats, hold_seats, release_hold
+from reservations.holds import confirm_hold, extend_hold, free_lapsed_seats, hold_seats, release_hold
 from reservations.models import Booking, Claim
-from reservations.scheduling import block_seats, change_show, unblock_seat
-from reservations.seat_maps import SeatMap, seat_changes, seat_map, seat_maps, versions_of
+from reservations.seat_map import SeatMap, seat_changes, seat_map, seat_maps, versions_of
+from reservations.staff import block_seats, change_show, unblock_seat
 from tests.conftest import make_show, make_user
 from tests.interleaving import Racer, meanwhile
 
@@ -144,7 +144,7 @@ class TestSeatMap:
     def test_is_not_for_an_account_that_is_gone(self, show: Show, alice: User) -> None:
         User.objects.filter(pk=alice.pk).update(is_active=False)
         for show_id in (show.pk, 0):
-            with pytest.raises(AccountGone):
+            with pytest.raises(AccountInactive):
                 seat_map(show_id=show_id, viewer=alice)
 
 

@@ -15,31 +15,23 @@ from catalog.models import Movie, Show
 from core.errors import Busy, NotFound
 from core.models import User
 from reservations import booking as domain
-from reservations import holding, scheduling, statements
-from reservations.booking import (
+from reservations import holds, staff, statements
+from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
+from reservations.errors import (
     AlreadyCancelled,
+    HoldConfirmed,
+    HoldExpired,
     SeatBlocked,
     SeatHeld,
     SeatOutOfRange,
+    SeatsInUse,
     SeatsUnavailable,
     SeatTaken,
-    book_seat,
-    book_seats,
-    cancel_booking,
-    move_booking,
-)
-from reservations.holding import (
-    HoldConfirmed,
-    HoldExpired,
     TooManyHeld,
-    confirm_hold,
-    extend_hold,
-    free_lapsed_seats,
-    hold_seats,
-    release_hold,
 )
+from reservations.holds import confirm_hold, extend_hold, free_lapsed_seats, hold_seats, release_hold
 from reservations.models import LIVE, Booking, Bookings, Claim, Hold, Released
-from reservations.scheduling import SeatsInUse, block_seats, change_show
+from reservations.staff import block_seats, change_show
 from tests.conftest import make_show, make_user
 from tests.interleaving import (
     Racer,
@@ -132,7 +124,7 @@ class TestHoldAgainstHold:
         hers, his = run_into(
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[3, 4]),
             lambda: hold_seats(user=bob, show_id=show.pk, seat_numbers=[4, 5]),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -173,7 +165,7 @@ class TestHoldAgainstBook:
         held, booked = run_into(
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[3]),
             lambda: book_seat(user=bob, show_id=show.pk, seat_number=3),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -210,7 +202,7 @@ class TestBlockAgainstSale:
 
     sales: ClassVar[dict[str, tuple[Callable[..., Any], Any, type[Exception], str]]] = {
         "book": (partial(book_seat, seat_number=3), domain, SeatBlocked, "booked"),
-        "hold": (partial(hold_seats, seat_numbers=[3]), holding, SeatsUnavailable, "held"),
+        "hold": (partial(hold_seats, seat_numbers=[3]), holds, SeatsUnavailable, "held"),
     }
 
     def sale_first(self, show: Show, alice: User, monkeypatch: Patch, sale: str) -> None:
@@ -235,7 +227,7 @@ class TestBlockAgainstSale:
         blocked, sold = run_into(
             lambda: block_seats(show_id=show.pk, seat_numbers=[2, 3], reason="Broken."),
             lambda: sell(user=alice, show_id=show.pk),
-            module=scheduling,
+            module=staff,
             stop_after="refuse_to_block",
             monkeypatch=monkeypatch,
         )
@@ -266,7 +258,7 @@ class TestShrinkAgainstHold:
         held, shrunk = run_into(
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[4, 5]),
             lambda: change_show(show_id=show.pk, total_seats=3),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -278,7 +270,7 @@ class TestShrinkAgainstHold:
         shrunk, held = run_into(
             lambda: change_show(show_id=show.pk, total_seats=3),
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[3, 4]),
-            module=scheduling,
+            module=staff,
             stop_after="lock_show",
             monkeypatch=monkeypatch,
         )
@@ -304,7 +296,7 @@ class TestShrinkAgainstHold:
         _, held = run_into(
             lambda: change_show(show_id=show.pk, date_time=sooner),
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[1]),
-            module=scheduling,
+            module=staff,
             stop_after="lock_show",
             monkeypatch=monkeypatch,
         )
@@ -394,7 +386,7 @@ class TestTakeoverOfWhatIsExtended:
         extended, taken = run_into(
             lambda: slowly(extend_hold, user=alice, hold_id=hold.pk),
             take_over,
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -432,7 +424,7 @@ class TestConfirmAgainstRelease:
         done, refused = run_into(
             lambda: slowly(first, user=alice, hold_id=hold.pk),
             lambda: second(user=alice, hold_id=hold.pk),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -465,7 +457,7 @@ class TestDoubleConfirm:
         first, second = run_into(
             lambda: slowly(confirm_hold, user=alice, hold_id=hold.pk),
             lambda: confirm_hold(user=alice, hold_id=hold.pk),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -488,7 +480,7 @@ class TestTwoHoldsOfOneAccount:
         first, second = run_into(
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[1, 2]),
             lambda: hold_seats(user=alice, show_id=show.pk, seat_numbers=[4, 5]),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -501,7 +493,7 @@ class TestTwoHoldsOfOneAccount:
 
     def test_pass_the_limit_without_the_queue(self, show: Show, alice: User, settings: Any, monkeypatch: Patch) -> None:
         with (
-            without(monkeypatch, holding, "_queue_for_limit"),
+            without(monkeypatch, holds, "_queue_for_limit"),
             pytest.raises(AssertionError, match="TooManyHeld"),
         ):
             self.race(show, alice, settings, monkeypatch)
@@ -519,7 +511,7 @@ class TestTwoHoldsOfOneAccount:
         run_into(
             lambda: hold(alice, 1),
             lambda: hold(bob, 2),
-            module=holding,
+            module=holds,
             stop_after="in_full",
             monkeypatch=monkeypatch,
         )
@@ -536,7 +528,7 @@ def test_freeing_what_has_run_out_passes_whoever_takes_it_over(
     taken, freed = run_into(
         lambda: hold_seats(user=bob, show_id=show.pk, seat_numbers=[2, 3]),
         free_lapsed_seats,
-        module=holding,
+        module=holds,
         stop_after="in_full",
         monkeypatch=monkeypatch,
         until_done=True,
@@ -892,13 +884,13 @@ class TestBestAgainstBest:
         assert [user for _, user in seats(show).values()].count("alice") == 2
         assert [user for _, user in seats(show).values()].count("bob") == 2
 
-    @pytest.mark.parametrize(("verb", "module"), [(book_seats, domain), (hold_seats, holding)])
+    @pytest.mark.parametrize(("verb", "module"), [(book_seats, domain), (hold_seats, holds)])
     def test_gives_each_seats_of_their_own(
         self, movie: Movie, alice: User, bob: User, monkeypatch: Patch, verb: Callable[..., Any], module: Any
     ) -> None:
         self.race(movie, alice, bob, monkeypatch, verb, module)
 
-    @pytest.mark.parametrize(("verb", "module"), [(book_seats, domain), (hold_seats, holding)])
+    @pytest.mark.parametrize(("verb", "module"), [(book_seats, domain), (hold_seats, holds)])
     def test_would_choose_the_same_seats_without_the_queue(
         self, movie: Movie, alice: User, bob: User, monkeypatch: Patch, verb: Callable[..., Any], module: Any
     ) -> None:
@@ -928,7 +920,7 @@ class TestBestAgainstBook:
         hers, his = run_into(
             lambda: verb(user=alice, show_id=show.pk, best=2),
             lambda: book_seat(user=bob, show_id=show.pk, seat_number=best.seat_number),
-            module=holding if verb is hold_seats else domain,
+            module=holds if verb is hold_seats else domain,
             stop_after="choose",
             monkeypatch=monkeypatch,
             until_done=True,

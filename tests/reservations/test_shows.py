@@ -212,5 +212,5 @@ class TestBookings:
 def test_a_show_whose_film_is_deleted_while_it_is_read_is_gone(
     rest: Any, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reservations.serializers.write_movies", lambda movies: [])
+    monkeypatch.setattr("reservations.api.serializers.write_movies", lambda movies: [])
     assert rest.send("GET", f"/shows/{show.pk}/").status_code == 404

@@ -14,7 +14,7 @@ from catalog.importing import add_new_movies, read_movies
 from catalog.models import Movie, Show
 from core.models import User
 from reservations.booking import book_seats
-from reservations.scheduling import block_seats
+from reservations.staff import block_seats
 
 FILMS = Path(__file__).resolve().parents[2] / "demo_movies.csv"
 SCREENS = {"Aurora": (240, 20), "Belle Époque": (120, 12), "Capitol": (84, 12), "Studio": (24, 6)}  # seats, and a row

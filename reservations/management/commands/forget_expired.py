@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand
 
 from core.idempotency import forget_old_keys
 from core.throttling import forget_old_tries
-from reservations.holding import forget_old_holds, free_lapsed_seats
+from reservations.holds import forget_old_holds, free_lapsed_seats
 
 
 class Command(BaseCommand):

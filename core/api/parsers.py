@@ -1,0 +1,87 @@
+"""Reading a JSON body, strictly: what is not plain JSON is refused, never guessed at."""
+
+import json
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, NoReturn
+
+from django.core.exceptions import RequestDataTooBig
+from django.http import HttpRequest, UnreadablePostError
+
+from core.errors import MalformedJSON, PayloadTooLarge
+
+DEEPEST = 100  # levels of nesting
+
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
+
+def read_json(request: HttpRequest) -> Any:
+    """Give the value that the body holds; an empty body is an empty object.
+
+    :raises MalformedJSON: not UTF-8, not JSON, a key twice, a number or a nesting beyond reason, half a character.
+    :raises PayloadTooLarge: longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE``.
+    """
+    refuse_chunks(request)
+    try:
+        body = request.body
+    except RequestDataTooBig as fault:
+        raise PayloadTooLarge from fault
+    except UnreadablePostError as fault:
+        raise MalformedJSON(reason="it broke off") from fault
+    if not body:
+        return {}
+    try:
+        text = body.decode()
+        # A Decimal is nobody's idea of an integer: 5.0 stays apart from 5 at both doors.
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=Decimal)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on half of a surrogate pair
+    except RecursionError as fault:
+        raise MalformedJSON(reason="it is nested too deeply") from fault
+    except UnicodeError as fault:
+        raise MalformedJSON(reason="it is not valid UTF-8") from fault
+    except json.JSONDecodeError as fault:
+        raise MalformedJSON(reason=f"{fault.msg} at line {fault.lineno} column {fault.colno}") from fault
+    except ValueError as fault:  # an integer of thousands of digits
+        raise MalformedJSON(reason="a number is too long") from fault
+    if _is_deeper_than(DEEPEST, value):
+        raise MalformedJSON(reason="it is nested too deeply")
+    return value
+
+
+def _is_deeper_than(levels: int, value: Any) -> bool:
+    """Tell whether lists and objects are within each other more often than so; Python's own limit varies."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return False
+    return any(isinstance(inner, dict | list) for inner in level)
+
+
+def refuse_chunks(request: HttpRequest) -> None:
+    """Refuse a body without a length, which would be taken for an empty one.
+
+    :raises MalformedJSON: it comes in chunks.
+    """
+    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
+        raise MalformedJSON(reason="send it in one piece, with a Content-Length")
+
+
+def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    members: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in members:
+            raise MalformedJSON(reason=f"the key {key[:50]!a} occurs twice")
+        members[key] = value
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise MalformedJSON(reason=f"{name} is not JSON")

@@ -1,0 +1,195 @@
+"""Relay connections whose cursors name a place in the order, so that a page does not shift when rows are added."""
+
+import base64
+import binascii
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Generic, TypeVar
+
+import strawberry
+from django.db.models import Count, F, Model, Q, QuerySet, Window
+from django.db.models.functions import RowNumber
+from strawberry.relay import PageInfo
+
+from core.errors import Invalid
+from graphql_api.loaders import Peers, peers_of
+
+LARGEST_PAGE = 100
+
+_FIRST = f"Rows from the start, 1 to {LARGEST_PAGE}; {LARGEST_PAGE} if left out."
+_LAST = f"Rows from the end, 1 to {LARGEST_PAGE}; not with `first`."
+
+First = Annotated[int | None, strawberry.argument(description=_FIRST)]
+After = Annotated[str | None, strawberry.argument(description="The cursor to begin after.")]
+Last = Annotated[int | None, strawberry.argument(description=_LAST)]
+Before = Annotated[str | None, strawberry.argument(description="The cursor to end before.")]
+
+Node = TypeVar("Node")
+
+
+@strawberry.type(description="A row and its place.")
+class Edge(Generic[Node]):
+    node: Node = strawberry.field(description="The row.")
+    cursor: str = strawberry.field(description="Its place, for `after` and `before`.")
+
+
+@strawberry.type(description="A page of rows.")
+class Connection(Generic[Node]):
+    rows: strawberry.Private[Sequence[Any]]
+    order: strawberry.Private["Order"]
+    count: strawberry.Private[Callable[[], int]]
+    more_after: strawberry.Private[bool]
+    more_before: strawberry.Private[bool]
+
+    @strawberry.field(description="The rows of the page.")
+    def nodes(self) -> list[Node]:
+        return list(self.rows)
+
+    @strawberry.field(description="The rows of the page, each with its cursor.")
+    def edges(self) -> list[Edge[Node]]:
+        return [Edge(node=row, cursor=self.order.cursor(row)) for row in self.rows]
+
+    @strawberry.field(description="Where the page stands among the others.")
+    def page_info(self) -> PageInfo:
+        return PageInfo(
+            has_next_page=self.more_after,
+            has_previous_page=self.more_before,
+            start_cursor=self.order.cursor(self.rows[0]) if self.rows else None,
+            end_cursor=self.order.cursor(self.rows[-1]) if self.rows else None,
+        )
+
+    @strawberry.field(description="Rows on all pages together.")
+    def total_count(self) -> int:
+        return self.count()
+
+
+@dataclass(frozen=True)
+class Order:
+    """By one column and then by id, both in the same direction."""
+
+    column: str
+    type: type[str] | type[datetime]
+    descending: bool = False
+
+    def sorted(self, rows: QuerySet[Any], *, backwards: bool = False) -> QuerySet[Any]:
+        return rows.order_by(*self.expressions(backwards=backwards))
+
+    def expressions(self, *, backwards: bool = False) -> list[Any]:
+        down = self.descending != backwards
+        return [F(name).desc() if down else F(name).asc() for name in (self.column, "id")]
+
+    def beyond(self, cursor: str, argument: str, *, backwards: bool = False) -> Q:
+        """Choose the rows on the far side of a cursor."""
+        value, row_id = self._place(cursor, argument)
+        way = "lt" if self.descending != backwards else "gt"
+        # The first condition follows from the second; an index on the column can use it.
+        return Q(**{f"{self.column}__{way}e": value}) & (
+            Q(**{f"{self.column}__{way}": value}) | Q(**{f"id__{way}": row_id})
+        )
+
+    def cursor(self, row: Any) -> str:
+        value = getattr(row, self.column)
+        text = value.isoformat() if isinstance(value, datetime) else value
+        return base64.urlsafe_b64encode(json.dumps([text, row.pk]).encode()).decode()
+
+    def _place(self, cursor: str, argument: str) -> tuple[str | datetime, int]:
+        try:
+            text, row_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
+            if type(row_id) is not int or not 0 <= row_id < 2**63 or type(text) is not str or "\0" in text:
+                raise ValueError(cursor)
+            if self.type is str:
+                text.encode()
+                return text, row_id
+            moment = datetime.fromisoformat(text)
+            if moment.utcoffset() is None:
+                raise ValueError(cursor)
+            return moment.astimezone(UTC), row_id
+        except (ValueError, TypeError, OverflowError, RecursionError, binascii.Error) as fault:
+            raise Invalid(errors={argument: ["Not a cursor of this list."]}) from fault
+
+
+@dataclass(frozen=True)
+class Page:
+    """The arguments of a connection."""
+
+    first: int | None = None
+    after: str | None = None
+    last: int | None = None
+    before: str | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("first", "last"):
+            size = getattr(self, name)
+            if size is not None and not 1 <= size <= LARGEST_PAGE:
+                raise Invalid(errors={name: [f"Give 1 to {LARGEST_PAGE}."]})
+        if self.first is not None and self.last is not None:
+            raise Invalid(errors={"last": ["Give either first or last."]})
+
+    @property
+    def backwards(self) -> bool:
+        return self.last is not None
+
+    @property
+    def size(self) -> int:
+        return self.last or self.first or LARGEST_PAGE
+
+    def within(self, rows: QuerySet[Any], order: Order) -> QuerySet[Any]:
+        if self.after is not None:
+            rows = rows.filter(order.beyond(self.after, "after"))
+        if self.before is not None:
+            rows = rows.filter(order.beyond(self.before, "before", backwards=True))
+        return rows
+
+    def connection(self, found: Sequence[Any], order: Order, count: Callable[[], int]) -> Connection[Any]:
+        """Make the connection out of the rows found, of which one more than the page is looked for."""
+        more, rows = len(found) > self.size, list(found[: self.size])
+        if self.backwards:
+            rows.reverse()
+            before, after = more, self.before is not None
+        else:
+            before, after = self.after is not None, more
+        return Connection(rows=rows, order=order, count=count, more_before=before, more_after=after)
+
+
+def connect(rows: QuerySet[Any], order: Order, page: Page) -> Connection[Any]:
+    """Cut a page out of a list."""
+    found = order.sorted(page.within(rows, order), backwards=page.backwards)[: page.size + 1]
+    return page.connection(Peers(found).rows, order, rows.count)
+
+
+def connect_to(
+    parent: Model, link: str, chosen: Callable[[], QuerySet[Any]], order: Order, page: Page, key: Any
+) -> Connection[Any]:
+    """Cut a page out of the rows that are linked to a parent, for all its peers in one statement.
+
+    ``key`` tells apart the lists that one parent can have: the arguments that chose the rows.
+    """
+    peers = peers_of(parent)
+
+    def linked() -> QuerySet[Any]:
+        return chosen().filter(**{f"{link}__in": peers.values("pk")})
+
+    def load() -> dict[Any, list[Any]]:
+        parents = {peer.pk: peer for peer in peers.rows}
+        lists: dict[Any, list[Any]] = {number: [] for number in parents}
+        for row in Peers(_first_of_each(page.within(linked(), order), link, order, page, len(parents))).rows:
+            number = getattr(row, f"{link}_id")
+            row._state.fields_cache[link] = parents[number]
+            lists[number].append(row)
+        return lists
+
+    def count() -> dict[Any, int]:
+        return dict(linked().order_by().values_list(link).annotate(total=Count("*")))
+
+    found = peers.once((link, key, page), load)[parent.pk]
+    return page.connection(found, order, lambda: peers.once((link, key, "count"), count).get(parent.pk, 0))
+
+
+def _first_of_each(rows: QuerySet[Any], link: str, order: Order, page: Page, parents: int) -> QuerySet[Any]:
+    """Keep of each parent's rows the page and one more."""
+    if parents == 1:
+        return order.sorted(rows, backwards=page.backwards)[: page.size + 1]
+    place = Window(RowNumber(), partition_by=F(link), order_by=order.expressions(backwards=page.backwards))
+    return rows.annotate(_place=place).filter(_place__lte=page.size + 1).order_by("_place")

@@ -1,0 +1,31 @@
+"""Pages for cinema-goers: what is on, and the seat picker; what they show, their scripts ask the graph for."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.csrf import csrf_exempt
+
+from catalog.models import Show
+from core.api.rest import answer as json_answer
+
+
+@csrf_exempt  # a POST is told what it would be told anywhere else: that the address does not take it
+def start(request: HttpRequest) -> HttpResponse:
+    """Show what is on in the coming days."""
+    return _page(request, "graphql_api/start.html")
+
+
+@csrf_exempt
+def picker(request: HttpRequest, show_id: int) -> HttpResponse:
+    """Show the seats of a show, to be chosen, held, booked, moved and given back."""
+    found = Show.objects.filter(pk=show_id).exists()
+    return _page(request, "graphql_api/picker.html", {"show_id": show_id, "found": found}, status=200 if found else 404)
+
+
+def _page(request: HttpRequest, template: str, facts: dict[str, Any] | None = None, status: int = 200) -> HttpResponse:
+    if request.method not in ("GET", "HEAD"):
+        refusal = {"code": "method_not_allowed", "detail": f'Method "{request.method}" not allowed.'}
+        return json_answer(refusal, status=405, headers={"Allow": "GET, HEAD"})
+    return render(request, template, {"development": settings.DEBUG, **(facts or {})}, status=status)

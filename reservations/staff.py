@@ -1,0 +1,181 @@
+"""What staff change about a show and its seats, minding its bookings and holds. A change takes the lock that bookings
+share, so neither passes the other."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError
+from django.db.models import F, Max, QuerySet, Value
+from django.db.models.deletion import ProtectedError
+from django.db.models.functions import Least, Now
+
+from catalog.models import Movie, Show
+from core.database import durable_transaction
+from core.errors import NotFound, Protected
+from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
+from reservations.live import publish_on_commit
+from reservations.models import LIVE, BlockedSeat, Booking, Claim
+
+MOST_BLOCKED = 100  # seats at once
+
+
+def add_show(
+    *, movie_id: int, screen_name: str, date_time: datetime, total_seats: int, seats_per_row: int = 10
+) -> Show:
+    """Put a show of a film on the programme.
+
+    :raises NotFound: there is no such film.
+    """
+    if not Movie.objects.filter(pk=movie_id).exists():
+        raise NotFound
+    show = Show(
+        movie_id=movie_id,
+        screen_name=screen_name,
+        date_time=date_time,
+        total_seats=total_seats,
+        seats_per_row=seats_per_row,
+    )
+    try:
+        _insert(show)
+    except IntegrityError as fault:  # the film was deleted at the same moment; only COMMIT notices
+        raise NotFound from fault
+    return show
+
+
+@durable_transaction
+def change_show(*, show_id: int, **changes: Any) -> None:
+    """Change the screen, the time, the number of seats or the rows of a show.
+
+    :raises NotFound: there is no such show.
+    :raises SeatsInUse: a seat above the new ``total_seats`` is booked or held.
+    :raises Busy: bookings kept the show locked for too long.
+    """
+    show = lock_show(show_id=show_id, total_seats=changes.get("total_seats"))
+    for field, value in changes.items():
+        setattr(show, field, value)
+    if changes:
+        show.save(update_fields=changes.keys())
+        release_claims_outside_show(show)
+
+
+def delete_show(*, show_id: int) -> None:
+    """Delete a show that has never had a booking, and on which nobody holds a seat.
+
+    :raises NotFound: there is no such show.
+    :raises Protected: it has bookings, live or cancelled, or a live hold.
+    :raises Busy: bookings kept the show locked for too long.
+    """
+    try:
+        _delete(show_id)
+    except (ProtectedError, IntegrityError) as fault:
+        raise Protected from fault
+
+
+def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
+    """Lock a show against bookings until the transaction ends, and check that it may have so many seats.
+
+    :raises NotFound: there is no such show.
+    :raises SeatsInUse: a seat above ``total_seats`` is booked or held.
+    """
+    shows = Show.objects.filter(pk=show_id).lock()
+    if not shows:
+        raise NotFound
+    (show,) = shows
+    if total_seats is not None and total_seats < show.total_seats:
+        someones = Booking.claims.on_seats(show_id).exclude(status=Claim.BLOCKED)
+        highest = someones.aggregate(highest=Max("seat_number"))["highest"] or 0
+        if highest > total_seats:
+            raise SeatsInUse(highest_booked_seat=highest)
+    return show
+
+
+def release_claims_outside_show(show: Show) -> None:
+    """Let what stands on the seats fit a show that has changed, within the transaction that changed it: no hold
+    outlives its beginning, and nothing stands on a seat that is gone."""
+    held = Booking.claims.filter(show=show, status=Claim.HELD)
+    held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
+    beyond = Booking.claims.filter(show=show, seat_number__gt=show.total_seats)
+    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).free()
+    publish_on_commit(show.pk)
+
+
+@durable_transaction
+def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
+    """Take seats of a show off sale, all or none.
+
+    :raises NotFound: there is no such show.
+    :raises SeatOutOfRange: the show has not all of these seats.
+    :raises SeatsUnavailable: some are booked, held or blocked already; it names them.
+    :raises Busy: bookings kept the show locked for too long.
+    """
+    refuse_to_block(show_id=show_id, seat_numbers=seat_numbers)
+    return write_blocks(show_id=show_id, seat_numbers=seat_numbers, reason=reason)
+
+
+@durable_transaction
+def unblock_seat(*, show_id: int, seat_number: int) -> None:
+    """Put a blocked seat on sale again.
+
+    :raises NotFound: there is no such show, or the seat is not blocked.
+    """
+    unblock(show_id=show_id, seat_number=seat_number)
+
+
+def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
+    """Lock a show until the transaction ends, and check that these seats may be taken off sale.
+
+    :raises NotFound, SeatOutOfRange, SeatsUnavailable: as for blocking them.
+    """
+    show = lock_show(show_id=show_id)
+    if not all(1 <= number <= show.total_seats for number in seat_numbers):
+        raise SeatOutOfRange(min=1, max=show.total_seats)
+    taken = Booking.claims.on_seats(show_id).filter(seat_number__in=seat_numbers).order_by("seat_number")
+    if numbers := list(taken.values_list("seat_number", flat=True)):
+        raise SeatsUnavailable(seat_numbers=numbers)
+
+
+def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
+    """Write what ``refuse_to_block`` has let through, within the same transaction."""
+    # What is left on them are holds that have run out.
+    Booking.claims.filter(show=show_id, seat_number__in=seat_numbers, status__in=LIVE).free()
+    BlockedSeat.objects.bulk_create(
+        BlockedSeat(show_id=show_id, seat_number=number, status=Claim.BLOCKED, reason=reason, created_at=Now())
+        for number in sorted(seat_numbers)
+    )
+    publish_on_commit(show_id)
+    return list(_blocked(show_id).filter(seat_number__in=seat_numbers))
+
+
+def unblock(*, show_id: int, seat_number: int) -> None:
+    """Free a blocked seat, within a transaction.
+
+    :raises NotFound: there is no such show, or the seat is not blocked.
+    """
+    if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.FREED):
+        raise NotFound
+    publish_on_commit(show_id)
+
+
+def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
+    """Give the blocked seats of a show, in the order of their numbers.
+
+    :raises NotFound: there is no such show.
+    """
+    if not Show.objects.filter(pk=show_id).exists():
+        raise NotFound
+    return list(_blocked(show_id))
+
+
+def _blocked(show_id: int) -> QuerySet[BlockedSeat]:
+    return BlockedSeat.objects.filter(show=show_id).select_related("show").order_by("seat_number")
+
+
+@durable_transaction
+def _insert(show: Show) -> None:
+    show.save(force_insert=True)
+
+
+@durable_transaction
+def _delete(show_id: int) -> None:
+    lock_show(show_id=show_id).delete()
