@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
-from django.db.models import F, Q
 
 from catalog.models import Show
 from core.accounts import user_of
@@ -18,9 +17,8 @@ from core.database import RaceLost, autocommit, database_now, violates
 from core.errors import AccountInactive, DomainError, NotFound
 from core.idempotency import Operation, execute_once
 from core.models import Account
-from reservations.availability import AvailableSeats
 from reservations.best_seats import best_seats, lock_selection, validate_seat_selection
-from reservations.claims import BookingState, SeatConflict, look, take
+from reservations.claims import BookingState, lock_show_of, look, take
 from reservations.errors import (
     AlreadyCancelled,
     NoAdjacentSeats,
@@ -107,7 +105,7 @@ def move_booking(*, user: Account, booking_id: int, seat_number: int, idempotenc
 def _book_seat(user: Account, show_id: int, seat_number: int) -> Booking:
     state = look(user=user, show_id=show_id, seat_numbers=[seat_number])
     check_show(state, [seat_number])
-    for conflict in _conflicts_with_booking(state):
+    for conflict in state.booking_conflicts:
         raise SEAT_REFUSALS[conflict.status](seat_number=seat_number)
     return _take(state, user, [seat_number])[0]
 
@@ -125,14 +123,9 @@ def _book_seats(
 def _book_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
     state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
     check_show(state, seat_numbers)
-    if conflicts := _conflicts_with_booking(state):
+    if conflicts := state.booking_conflicts:
         raise SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in conflicts])
     return _take(state, user, seat_numbers)
-
-
-def _conflicts_with_booking(state: BookingState) -> list[SeatConflict]:
-    """Give the claims that keep the account from booking; seats of its own holds do not."""
-    return [conflict for conflict in state.conflicts if not (conflict.status == "held" and conflict.is_own)]
 
 
 def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bookings:
@@ -150,71 +143,64 @@ def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bo
 
 def _cancel(user: Account, booking_id: int) -> Booking:
     booking = _lock_booking(user, booking_id)
-    now = database_now()
+    state = read_state(user, booking.show_id)
     if booking.status == Claim.Status.CANCELLED:
         raise AlreadyCancelled
-    if booking.show.date_time <= now:
+    if state.has_started:
         raise ShowStarted
-    booking.status, booking.cancelled_at = Claim.Status.CANCELLED, now
-    booking.save(update_fields=["status", "cancelled_at"])
-    attach_show([booking], booking.show, available_seats=booking.available_seats + 1)
+    update_claims([booking], status=Claim.Status.CANCELLED, cancelled_at=state.now)
+    attach_show([booking], state.show, available_seats=state.available_seats + 1)
     return booking
 
 
 def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
     booking = _lock_booking(user, booking_id)
-    now = database_now()
+    state = read_state(user, booking.show_id, [seat_number])
     if booking.status == Claim.Status.CANCELLED:
         raise AlreadyCancelled
-    if not 1 <= seat_number <= booking.show.total_seats:
-        raise SeatOutOfRange(min=1, max=booking.show.total_seats)
-    if booking.show.date_time <= now:
-        raise ShowStarted
-    available = booking.available_seats
+    check_show(state, [seat_number], may_be_full=True)
+    available = state.available_seats
     if seat_number != booking.seat_number:
-        available += _clear_seat(user, booking.show_id, seat_number, now)
-        # A row of history marks the seat that is left as changed, for seat maps.
-        Claim.objects.create(
-            show_id=booking.show_id, seat_number=booking.seat_number, status=Claim.Status.FREED, created_at=now
-        )
-        booking.seat_number = seat_number
-        try:
-            booking.save(update_fields=["seat_number"])
-        except IntegrityError as error:
-            if violates(error, "seat_has_one_live_claim"):
-                raise RaceLost from error
-            raise
-    attach_show([booking], booking.show, available_seats=available)
+        for conflict in state.booking_conflicts:
+            raise SEAT_REFUSALS[conflict.status](seat_number=seat_number)
+        if state.occupied:
+            _free_held_seat(user, booking.show_id, seat_number, state.now)
+        available += len(state.conflicts)  # a seat of one's own hold was not available; the seat that is left will be
+        _change_seat(booking, seat_number, state.now)
+    attach_show([booking], state.show, available_seats=available)
     return booking
 
 
-def _clear_seat(user: Account, show_id: int, seat_number: int, now: datetime) -> int:
-    """Free a seat of an expired hold or of one's own; return 1 if it was one's own live hold, else 0.
+def _free_held_seat(user: Account, show_id: int, seat_number: int, now: datetime) -> None:
+    """Free the seat of one's own hold, which keeps it as used up, or of an expired hold."""
+    held = Claim.objects.filter(show=show_id, seat_number=seat_number, status=Claim.Status.HELD)
+    held.filter(user=user.pk).update(status=Claim.Status.FREED, expires_at=None)
+    held.filter(expires_at__lte=now).free()
 
-    The claim is read without a lock: two bookings that move to each other's seats are both refused, and never wait.
+
+def _change_seat(booking: Booking, seat_number: int, now: datetime) -> None:
+    # A row of history marks the seat that is left as changed, for seat maps.
+    freed = Claim(show_id=booking.show_id, seat_number=booking.seat_number, status=Claim.Status.FREED, created_at=now)
+    freed.save(force_insert=True)
+    try:
+        update_claims([booking], seat_number=seat_number)
+    except IntegrityError as error:
+        if violates(error, "seat_has_one_live_claim"):
+            raise RaceLost from error
+        raise
+
+
+def _lock_booking(user: Account, booking_id: int) -> Booking:
+    """Lock the show against staff, and then the booking.
+
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises NotFound: there is no such booking, or it belongs to another account.
     """
-    claim = Claim.objects.filter(show=show_id, seat_number=seat_number, status__in=Claim.LIVE).first()
-    if claim is None:
-        return 0
-    is_own = claim.user_id == user.pk
-    is_expired = claim.expires_at is not None and claim.expires_at <= now
-    if claim.status != Claim.Status.HELD or not (is_own or is_expired):
-        raise SEAT_REFUSALS[claim.status](seat_number=seat_number)
-    still_free_to_take = Claim.objects.filter(Q(expires_at__lte=now) | Q(user=user.pk), pk=claim.pk, status="held")
-    hold_id = claim.hold_id if is_own else None  # a seat of one's own hold is used up, as if it was confirmed
-    if not still_free_to_take.update(status=Claim.Status.FREED, expires_at=None, hold=hold_id):
-        raise RaceLost
-    return int(is_own and not is_expired)
-
-
-def _lock_booking(user: Account, booking_id: int) -> Any:
-    """Lock the show against staff, then the booking; it has its show and movie and ``available_seats``."""
-    Show.objects.filter(claims=booking_id).lock_shared()
-    own = Booking.objects.filter(pk=booking_id, user=user.pk).select_related("show__movie", "user")
-    counted = own.annotate(available_seats=AvailableSeats(F("show_id"), F("show__total_seats")))
-    booking = counted.select_for_update(of=("self",)).first()
-    check_owner(user, booking)
-    return booking
+    lock_show_of(Claim, booking_id)
+    for booking in Booking.objects.filter(pk=booking_id, user=user.pk).order_by().select_for_update():
+        return booking
+    user_of(user)  # raises AccountInactive
+    raise NotFound
 
 
 # --- What booking and holding share -------------------------------------------------------------
@@ -223,20 +209,18 @@ def _lock_booking(user: Account, booking_id: int) -> Any:
 SEAT_REFUSALS: dict[str, Callable[..., DomainError]] = {"booked": SeatTaken, "held": SeatHeld, "blocked": SeatBlocked}
 
 
-def check_owner(user: Account, row: Any) -> None:
-    """Refuse an inactive account, or a row that is not there for it.
+def read_state(user: Account, show_id: int, seat_numbers: Sequence[int] = ()) -> BookingState:
+    """Read the state by the clock of this moment, after all locks were taken.
 
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
-    :raises NotFound: there is no such row, or it belongs to another account.
     """
-    if row is None:
-        user_of(user)  # raises AccountInactive
-        raise NotFound
-    if not row.user.is_active or row.user.fingerprint != user.fingerprint:
+    state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
+    if not state.account_is_active:
         raise AccountInactive
+    return state
 
 
-def check_show(state: BookingState, seat_numbers: Sequence[int]) -> None:
+def check_show(state: BookingState, seat_numbers: Sequence[int], *, may_be_full: bool = False) -> None:
     """Refuse where the show is not there, has not all of the seats, has begun or is full."""
     if not state.account_is_active:
         raise AccountInactive
@@ -246,7 +230,7 @@ def check_show(state: BookingState, seat_numbers: Sequence[int]) -> None:
         raise SeatOutOfRange(min=1, max=state.show.total_seats)
     if state.has_started:
         raise ShowStarted
-    if state.is_full:
+    if state.is_full and not may_be_full:
         raise ShowFull
 
 
@@ -269,6 +253,14 @@ def retry_on_conflict() -> Iterator[None]:
         yield
     except (SeatsUnavailable, ShowFull) as conflict:
         raise RaceLost from conflict
+
+
+def update_claims(claims: Sequence[Claim], **columns: Any) -> None:
+    """Change claims that are locked, in the database and as they were read."""
+    Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(**columns)
+    for claim in claims:
+        for name, value in columns.items():
+            setattr(claim, name, value)
 
 
 def attach_show(claims: Sequence[Claim], show: Any, *, available_seats: int) -> None:

@@ -29,7 +29,7 @@ from django.utils import timezone
 from catalog.models import MOST_SEATS, Movie, Show
 from core.database import outcome_unknown_if_lost
 from core.models import Account
-from reservations.models import Booking, Claim
+from reservations.models import Booking, Claim, Hold
 
 LOOK = """
     SELECT
@@ -45,7 +45,8 @@ LOOK = """
         (SELECT count(*) FROM reservations_booking
             WHERE show_id = show.id AND status = 'held' AND expires_at > {clock}
             AND user_id = %(user)s) AS held_by_account,
-        claim.seat_number, claim.status, claim.user_id = %(user)s AS is_own
+        claim.seat_number, claim.status, claim.user_id = %(user)s AS is_own,
+        claim.status = 'held' AND claim.expires_at <= {clock} AS is_expired
     FROM (SELECT 1 AS one) AS request
     LEFT JOIN core_user AS account
         ON account.id = %(user)s AND account.is_active AND upper(md5(account.password)) = %(fingerprint)s
@@ -54,7 +55,6 @@ LOOK = """
     LEFT JOIN reservations_booking AS claim
         ON claim.show_id = show.id AND claim.seat_number IN ({seats})
         AND claim.status IN ('booked', 'held', 'blocked')
-        AND NOT (claim.status = 'held' AND claim.expires_at <= {clock})
     ORDER BY claim.seat_number
 """
 
@@ -85,11 +85,17 @@ ON_CONFLICT = """
         AND (reservations_booking.expires_at <= {clock} OR reservations_booking.user_id = %(owner)s)
 """
 
+LOCK_SHOW = """
+    WITH queue AS MATERIALIZED (SELECT show_id, {lock_queue} FROM {table} WHERE id = %(id)s)
+    SELECT show.id FROM queue, catalog_show AS show WHERE show.id = queue.show_id {share_lock}
+"""
+
 # What the two databases write differently. SQLite has one writer at a time, and needs no locks.
 DIALECTS = {
     "postgresql": {
         "clock": "clock_timestamp()",
         "queue": "(SELECT pg_advisory_xact_lock_shared(%(show)s))",  # in FROM: elsewhere it would not be executed
+        "lock_queue": "pg_advisory_xact_lock_shared(show_id)",
         "share_lock": "FOR SHARE OF show",
         "seat_order": "ORDER BY seat.column1",
         "on_conflict": ON_CONFLICT,
@@ -97,6 +103,7 @@ DIALECTS = {
     "sqlite": {
         "clock": "%(now)s",
         "queue": "(SELECT 1)",
+        "lock_queue": "1",
         "share_lock": "",
         "seat_order": "ORDER BY seat.column1",
         "on_conflict": ON_CONFLICT,
@@ -105,7 +112,7 @@ DIALECTS = {
 
 
 @dataclass(frozen=True)
-class SeatConflict:
+class SeatClaim:
     """A claim that occupies a seat which is asked for."""
 
     seat_number: int
@@ -113,6 +120,8 @@ class SeatConflict:
     """``booked``, ``held`` or ``blocked``."""
     is_own: bool
     """Whether it is the account's own."""
+    is_expired: bool
+    """Whether it is a held seat of an expired hold, which anybody may take over."""
 
 
 @dataclass(frozen=True)
@@ -128,9 +137,19 @@ class BookingState:
     available_seats: int
     held_by_account: int
     """Seats of the show under live holds of the account."""
-    conflicts: list[SeatConflict]
-    """On the seats that are asked for, in ascending order; expired holds are none."""
+    occupied: list[SeatClaim]
+    """Claims on the seats that are asked for, in ascending order."""
     now: datetime
+
+    @property
+    def conflicts(self) -> list[SeatClaim]:
+        """The claims that keep the account from holding the seats."""
+        return [claim for claim in self.occupied if not claim.is_expired]
+
+    @property
+    def booking_conflicts(self) -> list[SeatClaim]:
+        """The claims that keep the account from booking the seats: seats of its own holds do not."""
+        return [claim for claim in self.conflicts if not (claim.status == "held" and claim.is_own)]
 
 
 def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> BookingState:
@@ -151,8 +170,10 @@ def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Booking
         is_full=first["claimed"] - first["held"] >= total,
         available_seats=available,
         held_by_account=first["held_by_account"],
-        conflicts=[
-            SeatConflict(row["seat_number"], row["status"], bool(row["is_own"])) for row in rows if row["seat_number"]
+        occupied=[
+            SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]), bool(row["is_expired"]))
+            for row in rows
+            if row["seat_number"]
         ],
         now=_instant(first["now"]),
     )
@@ -184,6 +205,18 @@ def take(
     return sorted((_booking(names, row) for row in rows), key=lambda booking: booking.seat_number)
 
 
+def lock_show_of(model: type[Claim] | type[Hold], row_id: int) -> int | None:
+    """Lock the show of a claim or hold against staff, not against other bookings; return its id, None if there is none.
+
+    It is the lock of TAKE, for the verbs that are ORM code: the ORM has no ``FOR SHARE``.
+    """
+    with connection.cursor() as cursor:
+        words = DIALECTS[connection.vendor]
+        cursor.execute(LOCK_SHOW.format(table=model._meta.db_table, **words), {"id": row_id})
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
 def _text(statement: str, seats: int) -> str:
     """Fill in the words of the database and a placeholder for each seat."""
     return _filled(statement, seats, tuple(DIALECTS[connection.vendor].items()))
@@ -194,7 +227,7 @@ def _filled(statement: str, seats: int, dialect: tuple[tuple[str, str], ...]) ->
     words = dict(dialect)
     words["on_conflict"] = words["on_conflict"].format(**words)
     placeholders = [f"%(seat{index})s" for index in range(seats)]
-    in_list = ", ".join(placeholders)
+    in_list = ", ".join(placeholders) or "NULL"
     rows = ", ".join(f"(CAST({placeholder} AS integer))" for placeholder in placeholders)
     return statement.format(**words, seats=in_list, seat_rows=rows)
 

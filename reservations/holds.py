@@ -5,27 +5,33 @@ is decided by the database's clock when somebody asks: the claims of an expired 
 and no sweeper is needed. All seats of a hold expire at one instant, so that it is confirmed as a whole or not at all.
 
 Holding takes seats as booking does. The other verbs are ORM code under locks, always taken in this order: the show
-(shared, so that staff wait), then the hold, then its claims by seat.
+(shared, so that staff wait), then the held seats by number.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from catalog.models import Show
-from core.database import RaceLost, advisory_lock, database_now, durable_transaction
+from core.accounts import user_of
+from core.database import RaceLost, advisory_lock, durable_transaction
 from core.errors import NotFound
 from core.idempotency import Operation, execute_once
 from core.models import Account
-from reservations.availability import AvailableSeats
 from reservations.best_seats import validate_seat_selection
-from reservations.booking import attach_show, check_owner, check_show, retry_on_conflict, select_best_seats
-from reservations.claims import look, take
+from reservations.booking import (
+    attach_show,
+    check_show,
+    read_state,
+    retry_on_conflict,
+    select_best_seats,
+    update_claims,
+)
+from reservations.claims import BookingState, lock_show_of, look, take
 from reservations.errors import (
     HoldConfirmed,
     HoldExpired,
@@ -155,67 +161,72 @@ def _hold_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
 
 
 def _confirm(user: Account, hold_id: int) -> Bookings:
-    hold, claims, now = _lock_hold(user, hold_id)
-    if not _is_live(hold, claims, now):
-        if _is_confirmed(hold):
-            return _bookings_of(hold)
-        raise ShowStarted if hold.show.date_time <= now else HoldExpired
-    _update(claims, status=Claim.Status.BOOKED, expires_at=None, created_at=now)
-    attach_show([], hold.show, available_seats=hold.available_seats)
-    return _bookings_of(hold)
+    claims, state = _lock_claims(user, hold_id)
+    if not _is_live(claims, state):
+        hold = _find(user, hold_id)
+        if not _is_confirmed(hold):
+            raise ShowStarted if state.has_started else HoldExpired
+    else:
+        update_claims(claims, status=Claim.Status.BOOKED, expires_at=None, created_at=state.now)
+    attach_show([], state.show, available_seats=state.available_seats)
+    return _bookings_of(hold_id, state)
 
 
 def _extend(user: Account, hold_id: int) -> Hold:
-    hold, claims, now = _lock_hold(user, hold_id)
-    _check_live(hold, claims, now)
+    claims, state = _lock_claims(user, hold_id)
+    hold = _find(user, hold_id)
+    _check_live(hold, claims, state)
+    assert state.show
     latest = hold.created_at + timedelta(seconds=settings.HOLD_LONGEST_SECONDS)
-    expires_at = min(now + timedelta(seconds=settings.HOLD_SECONDS), latest, hold.show.date_time)
-    _update(claims, expires_at=max(expires_at, claims[0].expires_at))
-    attach_show(claims, hold.show, available_seats=hold.available_seats)
+    expires_at = min(state.now + timedelta(seconds=settings.HOLD_SECONDS), latest, state.show.date_time)
+    update_claims(claims, expires_at=max(expires_at, claims[0].expires_at))
+    attach_show(claims, state.show, available_seats=state.available_seats)
     return _with_seats(hold, claims)
 
 
 def _release(user: Account, hold_id: int) -> Released:
-    hold, claims, now = _lock_hold(user, hold_id)
-    _check_live(hold, claims, now)
-    _update(claims, status=Claim.Status.FREED, expires_at=None)
-    hold.released_at = now
-    hold.save(update_fields=["released_at"])
-    attach_show(claims, hold.show, available_seats=hold.available_seats + len(claims))
+    claims, state = _lock_claims(user, hold_id)
+    _check_live(_find(user, hold_id), claims, state)
+    update_claims(claims, status=Claim.Status.FREED, expires_at=None)
+    Hold.objects.filter(pk=hold_id).update(released_at=state.now)
+    attach_show(claims, state.show, available_seats=state.available_seats + len(claims))
     return Released(hold_id=hold_id)
 
 
-def _lock_hold(user: Account, hold_id: int) -> tuple[Any, list[Any], datetime]:
-    """Lock the show against staff, the hold and its held seats, and then read the clock."""
-    Show.objects.filter(holds=hold_id).lock_shared()
-    own = Hold.objects.filter(pk=hold_id, user=user.pk, released_at=None).select_related("show__movie", "user")
-    counted = own.annotate(available_seats=AvailableSeats(F("show_id"), F("show__total_seats")))
-    hold = counted.select_for_update(of=("self",)).first()
-    check_owner(user, hold)
-    assert hold
-    claims = hold.claims.filter(status=Claim.Status.HELD).order_by("seat_number").select_for_update()
-    return hold, list(claims), database_now()
+def _lock_claims(user: Account, hold_id: int) -> tuple[list[Any], BookingState]:
+    """Lock the show against staff, then the held seats, and then read the state and the clock.
+
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises NotFound: there is no such hold.
+    """
+    show_id = lock_show_of(Hold, hold_id)
+    if show_id is None:
+        _find(user, hold_id)
+    held = Claim.objects.filter(hold=hold_id, user=user.pk, status=Claim.Status.HELD)
+    claims = list(held.order_by("seat_number").select_for_update())
+    return claims, read_state(user, show_id or 0)
 
 
-def _update(claims: Sequence[Claim], **columns: Any) -> None:
-    """Change claims that are locked, in the database and as they were read."""
-    Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(**columns)
-    for claim in claims:
-        for name, value in columns.items():
-            setattr(claim, name, value)
+def _find(user: Account, hold_id: int) -> Hold:
+    hold = Hold.objects.filter(pk=hold_id, user=user.pk, released_at=None).first()
+    if hold is None:
+        user_of(user)  # raises AccountInactive
+        raise NotFound
+    return hold
 
 
-def _is_live(hold: Hold, claims: Sequence[Claim], now: datetime) -> bool:
-    return bool(claims) and hold.show.date_time > now and all(c.expires_at and c.expires_at > now for c in claims)
+def _is_live(claims: Sequence[Claim], state: BookingState) -> bool:
+    expired = any(claim.expires_at is None or claim.expires_at <= state.now for claim in claims)
+    return bool(claims) and not expired and not state.has_started
 
 
-def _check_live(hold: Hold, claims: Sequence[Claim], now: datetime) -> None:
+def _check_live(hold: Hold, claims: Sequence[Claim], state: BookingState) -> None:
     """Refuse a hold that is confirmed, of a show that has begun, or expired."""
-    if _is_live(hold, claims, now):
+    if _is_live(claims, state):
         return
     if _is_confirmed(hold):
         raise HoldConfirmed
-    raise ShowStarted if hold.show.date_time <= now else HoldExpired
+    raise ShowStarted if state.has_started else HoldExpired
 
 
 def _is_confirmed(hold: Hold) -> bool:
@@ -224,11 +235,10 @@ def _is_confirmed(hold: Hold) -> bool:
     return hold.claims.filter(status__in=used).count() >= hold.size
 
 
-def _bookings_of(hold: Any) -> Bookings:
-    hold.show.available_seats = hold.available_seats
-    bookings = Bookings(Booking.objects.filter(hold=hold).order_by("created_at", "seat_number"))
+def _bookings_of(hold_id: int, state: BookingState) -> Bookings:
+    bookings = Bookings(Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number"))
     for booking in bookings:
-        booking.show = hold.show
+        booking.show = state.show  # type: ignore[assignment]
     return bookings
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 from django.db import connection, connections, transaction
 
-from catalog.models import ShowQuerySet
 from reservations import claims
 from reservations.models import ClaimQuerySet, HoldQuerySet
 
@@ -174,8 +173,7 @@ def without_the_unique_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 @contextmanager
 def without_the_shared_lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Book, hold and so on without locking the show."""
-    with without_words(monkeypatch, queue="(SELECT 1)", share_lock=""), monkeypatch.context() as patch:
-        patch.setattr(ShowQuerySet, "lock_shared", lambda shows: None)
+    with without_words(monkeypatch, queue="(SELECT 1)", lock_queue="1", share_lock=""):
         yield
 
 

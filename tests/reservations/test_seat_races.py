@@ -6,6 +6,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
 
@@ -87,8 +88,10 @@ def lock_seat(show: Show, seat: int) -> Callable[[], Any]:
 @contextmanager
 def with_the_clock_read_before_the_locks(monkeypatch: Patch) -> Iterator[None]:
     """Go by the clock as it was at the beginning of the verb."""
+    before = database_now()
+    read_state = holds.read_state
     with monkeypatch.context() as patch:
-        patch.setattr(holds, "database_now", partial(lambda before: before, database_now()))
+        patch.setattr(holds, "read_state", lambda *args: replace(read_state(*args), now=before))
         yield
 
 
