@@ -105,7 +105,9 @@ class _Search:
 
     def _start(self, index: int) -> None:
         self.bits[index] = self.free_bits.pop() if self.free_bits else 1 << len(self.bits)
-        self.states = {self._with_what_changes_nothing(state, [index]) for state in self.states}
+        # A hold that is gone and now runs out as well may be what a look has waited for.
+        indices = [*self.bits] if self.history[index].writes else [index]
+        self.states = {self._with_what_changes_nothing(state, indices) for state in self.states}
 
     def _end(self, index: int) -> bool:
         """Keep the states in which the call has been done, and tell whether there are any."""
@@ -137,9 +139,9 @@ class _Search:
                 yield self._with_what_changes_nothing((after, done | bit), self.bits)
 
     def _with_what_changes_nothing(self, state: _State, indices: Iterable[int]) -> _State:
-        """Do of these calls those that only look and are right now, and those that can't do anything any more."""
+        """Do of these calls those that can't do anything any more, and then those that only look and are right now."""
         seats, done = state
-        for index in indices:
+        for index in sorted(indices, key=lambda index: not self.history[index].writes):
             call, bit = self.history[index], self.bits[index]
             can_be_done = self.register.is_idle if call.writes else self.register.is_true
             if not done & bit and can_be_done(call, seats, partial(self._was_done, done)):

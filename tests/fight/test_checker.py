@@ -247,6 +247,11 @@ RIGHT = {
         hold(1, 0, 1, 50, until=T),
         read_all(TOO_LATE, TOO_LATE + 1, {3: ("held", 50)}),
     ],
+    "a hold that was released runs out while it is asked for": [
+        hold(1, 0, 1, 50, until=T),
+        release(1, 2, 3, 50),
+        denied("extend", 1, 4, TOO_LATE + 1, 50),
+    ],
     "a hold that ran out, and was tidied": [hold(1, 0, 1, 50, until=T), read_all(TOO_LATE, TOO_LATE + 1, {})],
     "a booking that moves": [
         book(1, 0, 1, 10),
