@@ -5,11 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 
-from tests.fight.checker import Violation, check
+from tests.fight.checker import Undecided, Violation, check
 from tests.fight.history import OK, TOLERANCE, UNKNOWN, Call
+from tests.fight.register import Register
 from tests.fight.table import Row, Table, settle
 
 SHOW, SEAT = 7, 3
@@ -155,6 +156,13 @@ RIGHT = {
         book(1, 0, 1, 10),
         unknown_cancel(1, 2, 10),
         cancel(1, 3, 4, 10, "already_cancelled"),
+    ],
+    "an unknown booking and its unknown cancelling that were done, as a later answer tells": [
+        book(1, 0, None, 10, UNKNOWN),
+        unknown_cancel(1, 1, 10),
+        book(2, 2, 3, 11),
+        cancel(1, 4, 5, 10, "already_cancelled"),
+        read(6, 7, 11),
     ],
     "nothing happened": [
         book(1, 0, 1, outcome="busy"),
@@ -472,13 +480,48 @@ def test_what_is_right_is_found_right(name: str) -> None:
 
 @pytest.mark.parametrize("name", WRONG)
 def test_what_is_wrong_is_found(name: str) -> None:
-    assert len(check(WRONG[name])) == 1
+    (verdict,) = check(WRONG[name])
+    assert isinstance(verdict, Violation)
 
 
 def test_each_show_is_judged_for_itself() -> None:
     other = replace(book(2, 2, 3, 11), show=8)
     assert check([book(1, 0, 1, 10), other]) == []
     assert [violation.show for violation in check([book(1, 0, 1, 10), replace(refused(2, 2, 3), show=8)])] == [8]
+
+
+def unmade_bookings(number: int) -> list[Call]:
+    """Give bookings of as many seats, of none of which anybody knows whether it was made."""
+    return [book(client, 0, None, 100 + client, UNKNOWN, seat=client) for client in range(1, number + 1)]
+
+
+def test_a_history_with_too_many_orders_is_undecided(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = 0
+    after = Register.after
+
+    def counted(*about: Any) -> Any:
+        nonlocal tried
+        tried += 1
+        return after(*about)
+
+    monkeypatch.setattr(Register, "after", counted)
+    last = book(41, 1, 2, 200, seat=41)
+    assert check([*unmade_bookings(40), last], most_steps=5000) == [Undecided(SHOW, last, 5000)]
+    assert tried <= 5000
+
+
+def test_an_undecided_show_is_told() -> None:
+    (verdict,) = check([*unmade_bookings(40), book(41, 1, 2, 200, seat=41)], most_steps=5000)
+    assert str(verdict).splitlines() == [
+        "Show 7: undecided. The search stopped after 5000 steps, at this call:",
+        "       0.000 to      0.000 ms  client 41  book seat 41: ok, seat 41 is booking 200",
+    ]
+
+
+def test_only_the_show_that_is_too_hard_is_undecided() -> None:
+    others = [replace(call, show=8) for call in WRONG["a double sale"]]
+    verdicts = check([*unmade_bookings(40), book(41, 1, 2, 200, seat=41), *others], most_steps=5000)
+    assert [(type(verdict), verdict.show) for verdict in verdicts] == [(Undecided, 7), (Violation, 8)]
 
 
 class TestExplanation:
@@ -494,6 +537,7 @@ class TestExplanation:
         others = [refused(3, 1995, 2005), look(3, 2011, 2012, None), look(4, 2011, 2013, None)]
         history = [*quiet, book(1, 2000, 2010, 1), *others, book(2, 2020, 2030, 2), refused(4, 2040, 2050)]
         (found,) = check(self.in_milliseconds(call) for call in history)
+        assert isinstance(found, Violation)
         return found
 
     def in_milliseconds(self, call: Call) -> Call:
@@ -704,8 +748,12 @@ class TrueRegister:
         return what == "held" and owner == client
 
 
+MOST_UNANSWERED = 10  # in a random history: of many open calls there are too many orders
+
+
 def made_by_a_register(chance: random.Random, *, clients: int, calls: int, unknown: float = 0.1) -> list[Call]:
     """Let clients call at random; each call is done at one moment between its start and its end."""
+    unanswered = 0
     register = TrueRegister(chance)
     history: list[Call] = []
     on_the_way: dict[int, Call] = {}
@@ -726,7 +774,11 @@ def made_by_a_register(chance: random.Random, *, clients: int, calls: int, unkno
             done.remove(client)
             del on_the_way[client]
             # What was made is known all the same, as the table tells it afterwards.
-            if call.outcome == OK and call.verb not in ("bookings", "map") and chance.random() < unknown:
+            may_be_unknown = (
+                call.outcome == OK and call.verb not in ("bookings", "map") and unanswered < MOST_UNANSWERED
+            )
+            if may_be_unknown and chance.random() < unknown:
+                unanswered += 1
                 call.outcome = OK if call.verb in ("hold", "confirm") else UNKNOWN
             else:
                 call.end = now
@@ -734,12 +786,29 @@ def made_by_a_register(chance: random.Random, *, clients: int, calls: int, unkno
 
 
 randoms = st.randoms(use_true_random=False)
+ENOUGH = 100_000  # steps, which take some seconds; a random history takes a tenth of them at most
+
+
+def is_explained(history: list[Call]) -> bool:
+    """Judge an example of a property; leave it out if it is undecided, of which hypothesis allows few."""
+    verdicts = check(history, most_steps=ENOUGH)
+    undecided = any(isinstance(verdict, Undecided) for verdict in verdicts)
+    event("undecided" if undecided else "decided")
+    assume(not undecided)
+    return not verdicts
 
 
 @settings(max_examples=60, deadline=None)
 @given(randoms, st.integers(1, 6), st.integers(0, 60))
 def test_what_a_register_did_is_found_right(chance: random.Random, clients: int, calls: int) -> None:
-    assert [str(violation) for violation in check(made_by_a_register(chance, clients=clients, calls=calls))] == []
+    assert is_explained(made_by_a_register(chance, clients=clients, calls=calls))
+
+
+@pytest.mark.parametrize("unknown", [0.1, 0.5, 1])
+def test_what_a_register_did_is_decided(unknown: float) -> None:
+    for seed in range(40):
+        history = made_by_a_register(random.Random(seed), clients=6, calls=60, unknown=unknown)
+        assert check(history, most_steps=ENOUGH) == []
 
 
 @settings(max_examples=60, deadline=None)
@@ -752,12 +821,23 @@ def test_a_second_sale_is_found_in_what_a_register_did(chance: random.Random, cl
     look = Call(98, "map", SHOW, end, end + 1, OK)
     for taken in (seat for seat in register.seats if _is_taken_at_last(history, seat, look)):
         wrong = [*history, Call(99, "book", SHOW, end + 2, end + 3, OK, seats=(taken,), bookings={taken: 9999})]
-        assert len(check(wrong)) == 1
+        assert not is_explained(wrong)
 
 
 def _is_taken_at_last(history: list[Call], seat: int, look: Call) -> bool:
     """Tell by the checker itself that the seat can't be shown as available; the last calls tell that it may not be."""
-    return bool(check([*history, replace(look, seen={seat: FREE})]))
+    return not is_explained([*history, replace(look, seen={seat: FREE})])
+
+
+@settings(max_examples=60, deadline=None)
+@given(randoms, st.integers(1, 6), st.integers(0, 60), st.sampled_from(TrueRegister.seats))
+def test_two_sales_are_found_whatever_is_unknown(chance: random.Random, clients: int, calls: int, seat: int) -> None:
+    """A seat is sold twice when all is over, and nobody has asked to cancel or to move the first of the bookings."""
+    history = made_by_a_register(chance, clients=clients, calls=calls, unknown=0.5)
+    end = max((call.end or call.start for call in history), default=0) + 1
+    assert not is_explained(
+        [*history, book(98, end, end + 1, 9998, seat=seat), book(99, end, end + 1, 9999, seat=seat)]
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -772,11 +852,12 @@ def test_an_answer_of_which_half_is_untrue_is_found(chance: random.Random, calls
     seat = chance.choice(group.seats)
     shown = dict.fromkeys(group.seats, ("booked", False)) | {seat: FREE}
     wrong = [*before, Call(99, "map", SHOW, group.until + 1, group.until + 2, OK, seen=shown)]
-    assert len(check(wrong)) == 1
+    assert not is_explained(wrong)
 
 
 def test_thousands_of_calls_are_judged_in_moments() -> None:
     history = made_by_a_register(random.Random(1), clients=16, calls=5000, unknown=0)
     assert check(history) == []
     last = max(call.until for call in history)
-    assert len(check([*history, Call(99, "cancel", SHOW, last + 1, last + 2, OK, booking=7)])) == 1
+    (verdict,) = check([*history, Call(99, "cancel", SHOW, last + 1, last + 2, OK, booking=7)])
+    assert isinstance(verdict, Violation)
