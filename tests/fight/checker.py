@@ -7,14 +7,15 @@ which of the calls on their way have been done already. Where a call ends, it mu
 cannot have been are given up. When none is left, that call's answer is a lie.
 
 What changes nothing is done at the first moment that allows it, since nothing is gained by waiting; only what writes
-branches. So the states of most histories are few, however long they are.
+branches. A state is dropped if another one has the same seats, and can still do whatever this one can (``_Front``). So
+the states of most histories are few, however long they are.
 
 Many overlapping calls of unknown outcome have too many orders to try. So the search counts its steps, and stops at a
 bound: then the show is ``Undecided``. It is a count that is bounded, not the time, so a history has the same result on
 every machine.
 """
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -107,18 +108,63 @@ class _TooManySteps(Exception):
     """The search has taken as many steps as it may."""
 
 
+class _Front:
+    """States, without those that are dominated by another one.
+
+    A state dominates another one with the same seats if it has done no optional call that the other has not done, has
+    done each look that the other has done, and differs in nothing else: whatever the other can still do, it can do too,
+    with the same effect. A call is optional if it need not be done and no answer depends on whether it was
+    (``_Search._optional_calls``).
+    """
+
+    def __init__(self, optional: int, looks: int) -> None:
+        self.compared = optional | looks
+        self.looks = looks
+        self.costs: dict[_State, list[int]] = {}  # optional calls done and looks not done, by what must be equal
+
+    def add(self, state: _State) -> bool:
+        """Add a state unless it is dominated, and drop those that it dominates; tell whether it was added."""
+        seats, done = state
+        flipped = done ^ self.looks
+        cost = flipped & self.compared
+        costs = self.costs.setdefault((seats, flipped & ~self.compared), [])
+        if any(other & cost == other for other in costs):
+            return False
+        costs[:] = [other for other in costs if other & cost != cost] + [cost]
+        return True
+
+    def states(self) -> Iterator[_State]:
+        for (seats, equal), costs in self.costs.items():
+            for cost in costs:
+                yield seats, (equal | cost) ^ self.looks
+
+
 class _Search:
     """The states that a show may be in, from one end or start of a call to the next."""
 
     def __init__(self, history: list[Call], most_steps: int) -> None:
         self.history = history
         self.register = Register(history)
+        self.optional = self._optional_calls()
         self.bits: dict[int, int] = {}  # of each call on its way, by its index
         self.free_bits: list[int] = []
         self.ended: set[int] = set()
         self.states: list[_State] = [((FREE,) * len(self.register.numbers), 0)]
         self.current = 0  # the call at whose start or end the search is
         self.steps_left = most_steps
+
+    def _optional_calls(self) -> set[int]:
+        """Find the calls that need not be done, and of which no answer tells whether they were.
+
+        They are those that were never answered, and expiries: as long as the hold is not there, its expiry has no
+        effect, and so can be done just before the hold is made, if at all.
+        """
+        consulted = {it for index in range(len(self.history)) for it in self.register.consulted_by(index)}
+        return {
+            index
+            for index, call in enumerate(self.history)
+            if call.writes and index not in consulted and (call.end is None or call.verb == "expire")
+        }
 
     def first_unexplained(self, *, until: Call | None = None) -> Call | None:
         """Give the first call whose answer cannot be; go no further than to the start of ``until``.
@@ -155,19 +201,23 @@ class _Search:
         """Keep the states in which the call has been done, and tell whether there are any."""
         self._count(len(self.states))
         bit = self.bits[index]
-        seen = dict.fromkeys(self.states)
-        ahead = [state for state in self.states if not state[1] & bit]
+        front = self._empty_front(but=index)
+        ahead = deque(state for state in self.states if front.add(state) and not state[1] & bit)
         while ahead:
-            for state in self._next(ahead.pop()):
-                if state not in seen:
-                    seen[state] = None
-                    if not state[1] & bit:
-                        ahead.append(state)
-        self.states = [(seats, done & ~bit) for seats, done in seen if done & bit]
+            for state in self._next(ahead.popleft()):
+                if front.add(state) and not state[1] & bit:
+                    ahead.append(state)
+        self.states = [(seats, done & ~bit) for seats, done in front.states() if done & bit]
         del self.bits[index]
         self.free_bits.append(bit)
         self.ended.add(index)
         return bool(self.states)
+
+    def _empty_front(self, *, but: int) -> _Front:
+        """Make a front for the calls on their way; the one that ends now has to be done, and so is not optional."""
+        on_the_way = [(index, bit) for index, bit in self.bits.items() if index != but]
+        optional = sum(bit for index, bit in on_the_way if index in self.optional)
+        return _Front(optional, looks=sum(bit for index, bit in on_the_way if not self.history[index].writes))
 
     def _count(self, steps: int) -> None:
         self.steps_left -= steps

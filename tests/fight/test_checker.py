@@ -1,6 +1,8 @@
 """The checker finds nothing where all is right, and finds each kind of lie."""
 
 import random
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +12,8 @@ from hypothesis import strategies as st
 
 from tests.fight.checker import Undecided, Violation, check
 from tests.fight.history import OK, TOLERANCE, UNKNOWN, Call
-from tests.fight.register import Register
+from tests.fight.register import FREE as NO_CLAIM
+from tests.fight.register import Register, Seats, completed
 from tests.fight.table import Row, Table, settle
 
 SHOW, SEAT = 7, 3
@@ -490,6 +493,30 @@ def test_each_show_is_judged_for_itself() -> None:
     assert [violation.show for violation in check([book(1, 0, 1, 10), replace(refused(2, 2, 3), show=8)])] == [8]
 
 
+@pytest.mark.parametrize("name", [*RIGHT, *WRONG])
+def test_each_call_that_an_answer_depends_on_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search drops states in which other calls are done; so the register must tell which of them matter."""
+    asked: list[tuple[Register, Call, int]] = []
+    for method in (Register.after, Register.is_true):
+
+        def recording(register: Register, call: Call, state: Any, was_done: Any, method: Any = method) -> Any:
+            def recorded(indices: Any) -> bool:
+                indices = [*indices]
+                asked.extend((register, call, index) for index in indices)
+                return bool(was_done(indices))
+
+            found = method(register, call, state, recorded)
+            return found if isinstance(found, bool) else [*found]
+
+        monkeypatch.setattr(Register, method.__name__, recording)
+    check({**RIGHT, **WRONG}[name])
+    for register, call, index in asked:
+        own = next(place for place, other in enumerate(register.history) if other is call)
+        if register.history[index].verb == "expire" and call.verb in ("hold", "extend") and call.writes:
+            continue  # which is accounted for: an expiry has no effect while the hold is not there
+        assert index in (own, *register.consulted_by(own))
+
+
 def unmade_bookings(number: int) -> list[Call]:
     """Give bookings of as many seats, of none of which anybody knows whether it was made."""
     return [book(client, 0, None, 100 + client, UNKNOWN, seat=client) for client in range(1, number + 1)]
@@ -522,6 +549,18 @@ def test_only_the_show_that_is_too_hard_is_undecided() -> None:
     others = [replace(call, show=8) for call in WRONG["a double sale"]]
     verdicts = check([*unmade_bookings(40), book(41, 1, 2, 200, seat=41), *others], most_steps=5000)
     assert [(type(verdict), verdict.show) for verdict in verdicts] == [(Undecided, 7), (Violation, 8)]
+
+
+def test_calls_that_undo_each_other_do_not_multiply() -> None:
+    """Each booking may have been made and cancelled again, which leaves the seat as it was."""
+    pairs = [
+        call
+        for number in range(30)
+        for call in (unknown_cancel(1, 2, 100 + number), book(1, 1, None, 100 + number, UNKNOWN))
+    ]
+    assert check([*pairs, book(2, 3, 4, 10), read(5, 6, 10)], most_steps=10_000) == []
+    (verdict,) = check([*pairs, book(2, 3, 4, 10), book(3, 5, 6, 11)], most_steps=10_000)
+    assert isinstance(verdict, Violation)
 
 
 class TestExplanation:
@@ -853,6 +892,57 @@ def test_an_answer_of_which_half_is_untrue_is_found(chance: random.Random, calls
     shown = dict.fromkeys(group.seats, ("booked", False)) | {seat: FREE}
     wrong = [*before, Call(99, "map", SHOW, group.until + 1, group.until + 2, OK, seen=shown)]
     assert not is_explained(wrong)
+
+
+def test_the_search_agrees_with_a_search_that_drops_nothing() -> None:
+    found: Counter[bool] = Counter()
+    for seed in range(1000):
+        chance = random.Random(seed)
+        history = made_by_a_register(chance, clients=chance.randint(1, 4), calls=chance.randint(3, 8), unknown=0.4)
+        if seed % 4:
+            spoil(history, chance)
+        has_an_order = has_an_order_by_trying_all(history)
+        assert (check(history) == []) == has_an_order, f"seed {seed}"
+        found[has_an_order] += 1
+    assert min(found[True], found[False]) > 200
+
+
+def spoil(history: list[Call], chance: random.Random) -> None:
+    """Let a call be at the time of another one, leave one out, and let a look see something else."""
+    call, other = chance.choice(history), chance.choice(history)
+    call.start, call.end = other.start, other.end if call.writes else other.until
+    if chance.random() < 0.5:
+        history.remove(chance.choice(history))
+    looks = [call for call in history if call.verb == "map"]
+    if looks and chance.random() < 0.5:
+        chance.choice(looks).seen[chance.choice(TrueRegister.seats)] = chance.choice([FREE, HELD, BOOKED])
+
+
+def has_an_order_by_trying_all(history: list[Call]) -> bool:
+    """Tell whether the calls of a short history have an order, by trying one after the other from its beginning."""
+    calls = completed([call for call in history if call.outcome != "busy"])
+    register = Register(calls)
+    answered = {index for index, call in enumerate(calls) if call.end is not None}
+    seen, ahead = set(), [((NO_CLAIM,) * len(register.numbers), frozenset[int]())]
+    while ahead:
+        _, done = state = ahead.pop()
+        if answered <= done:
+            return True
+        if state in seen:
+            continue
+        seen.add(state)
+        first_end = min(calls[index].until for index in answered - done)
+        next_ones = [index for index, call in enumerate(calls) if index not in done and call.start <= first_end]
+        ahead += [(after, done | {index}) for index in next_ones for after in seats_after(register, index, state)]
+    return False
+
+
+def seats_after(register: Register, index: int, state: tuple[Seats, frozenset[int]]) -> Iterable[Seats]:
+    """Give what the seats may be after a call; a look leaves them, if it is right."""
+    call, (seats, done) = register.history[index], state
+    if call.writes:
+        return register.after(call, seats, lambda indices: not done.isdisjoint(indices))
+    return [seats] if register.is_true(call, seats, lambda indices: not done.isdisjoint(indices)) else []
 
 
 def test_thousands_of_calls_are_judged_in_moments() -> None:
