@@ -14,7 +14,7 @@ from tests.fight.checker import Undecided, Violation, check
 from tests.fight.history import OK, TOLERANCE, UNKNOWN, Call
 from tests.fight.register import FREE as NO_CLAIM
 from tests.fight.register import Register, Seats, completed
-from tests.fight.table import Row, Table, settle
+from tests.fight.table import HoldRow, Row, Table, settle
 
 SHOW, SEAT = 7, 3
 LATE = 10**12  # when the holds of these stories run out, unless they tell another time
@@ -603,6 +603,16 @@ class TestTable:
         history, faults = settle(calls, Table(list(rows), start=LATE, end=LATE + 1))
         return check(history) == [], faults
 
+    def settled_holds(self, calls: list[Call], rows: list[Row], holds: list[HoldRow]) -> tuple[bool, list[str]]:
+        history, faults = settle(calls, Table(rows, holds, start=LATE, end=LATE + 1))
+        return check(history) == [], faults
+
+    def blocked(self, reason: str, status: str, *, seat: int = SEAT) -> Row:
+        return Row(90, 0, SHOW, seat, status, reason=reason)
+
+    def held(self, id: int, client: int = 1, size: int = 1, *, created: int = 3, released: bool = False) -> HoldRow:
+        return HoldRow(id, client, SHOW, size, created, released)
+
     def row(self, id: int = 10, client: int = 1, *, live: bool = True, seat: int = SEAT, created: int = 99) -> Row:
         return Row(id, client, SHOW, seat, "booked" if live else "cancelled", created=created)
 
@@ -634,8 +644,87 @@ class TestTable:
         calls = [book(1, 0, 1, 10), unknown_cancel(1, 2, 10), book(2, 5, 6, 11)]
         assert self.settled(calls, self.row(live=False), self.row(11, client=2)) == (True, [])
 
+    def test_tells_which_of_several_unknown_cancellings_was_done(self) -> None:
+        """It was one of them, so the seat was free once."""
+        calls = [book(1, 0, 1, 10), unknown_cancel(1, 2, 10), unknown_cancel(1, 4, 10)]
+        for free, taken in [(3, 5), (5, 7)]:
+            seen = [cancel(1, taken + 5, taken + 6, 10, "already_cancelled"), refused(3, taken + 2, taken + 3)]
+            other = book(2, free, free + 1, 11)
+            rows = [self.row(live=False), self.row(11, client=2)]
+            assert self.settled([*calls, other, *seen], *rows) == (True, [])
+
     def test_tells_that_an_unknown_cancelling_was_not_done(self) -> None:
         assert self.settled([book(1, 0, 1, 10), unknown_cancel(1, 2, 10)], self.row()) == (True, [])
+
+    def test_one_of_several_unknown_unblockings_was_done(self) -> None:
+        """The seat was held by somebody in between, so it can't have been done twice, nor by the last call."""
+        calls = [
+            block(0, 1, reason="Broken"),
+            unblock(2, None, outcome=UNKNOWN),
+            hold(1, 3, 4, 50),
+            unblock(5, None, outcome=UNKNOWN),
+            unblock(7, 8, outcome="not_found"),
+            release(1, 9, 10, 50),
+        ]
+        assert self.settled_holds(calls, [self.blocked("Broken", "freed")], [self.held(50, released=True)]) == (
+            True,
+            [],
+        )
+
+    def test_an_unknown_unblocking_is_done_as_often_as_the_table_tells(self) -> None:
+        calls = [block(0, 1, reason="Broken"), unblock(2, None, outcome=UNKNOWN), book(1, 5, 6, 10)]
+        assert self.settled(calls, self.blocked("Broken", "freed"), self.row()) == (True, [])
+        linearizable, _ = self.settled(calls, self.blocked("Broken", "blocked"), self.row())
+        assert not linearizable
+
+    def test_an_unknown_unblocking_may_undo_the_next_blocking(self) -> None:
+        """It was on its way for long, while the second call unblocked the seat, which was then blocked anew."""
+        calls = [
+            block(0, 1, reason="Broken"),
+            unblock(2, None, outcome=UNKNOWN),
+            unblock(4, 5),
+            block(6, 7, reason="Wet"),
+            refused(1, 8, 9, "seat_blocked"),
+            unblock(12, 13, outcome="not_found"),
+            book(1, 14, 15, 10),
+        ]
+        rows = [self.blocked("Broken", "freed"), self.blocked("Wet", "freed"), self.row()]
+        assert self.settled(calls, *rows) == (True, [])
+
+    def test_an_unknown_blocking_may_be_done_after_the_next_one_is_undone(self) -> None:
+        calls = [
+            block(0, None, outcome=UNKNOWN, reason="Broken"),
+            unblock(2, 3, outcome="not_found"),
+            block(4, 5, reason="Wet"),
+            unblock(6, 7),
+            book(1, 8, 9, 10),
+            cancel(1, 10, 11, 10),
+        ]
+        rows = [self.blocked("Wet", "freed"), self.blocked("Broken", "blocked"), self.row(live=False)]
+        assert self.settled(calls, *rows) == (True, [])
+
+    def test_an_unknown_blocking_was_done_before_its_seat_was_unblocked(self) -> None:
+        calls = [
+            block(0, None, outcome=UNKNOWN, reason="Broken"),
+            book(1, 1, 2, 10),
+            cancel(1, 3, 4, 10),
+            unblock(5, 6),
+        ]
+        rows = [self.blocked("Broken", "freed"), self.row(live=False)]
+        assert self.settled([*calls, refused(2, 7, 8, "seat_blocked")], *rows)[0] is False
+        assert self.settled(calls, *rows) == (True, [])
+
+    def test_contradicts_an_unblocking_that_was_denied(self) -> None:
+        calls = [block(0, 1, reason="Broken"), unblock(2, 3, outcome="database_unavailable")]
+        _, faults = self.settled(calls, self.blocked("Broken", "freed"))
+        assert faults == ["The table has seat 3 of show 7 unblocked, which nobody can have done."]
+
+    def test_contradicts_an_unblocking_that_was_not_done(self) -> None:
+        linearizable, faults = self.settled(
+            [block(0, 1, reason="Broken"), unblock(2, 3)], self.blocked("Broken", "blocked")
+        )
+        assert not linearizable
+        assert faults == ["The table has seat 3 of show 7 blocked, whose unblocking was confirmed."]
 
     @pytest.mark.parametrize("code", ["database_unavailable", "seat_taken"])
     def test_contradicts_a_promise_that_nothing_happened(self, code: str) -> None:
