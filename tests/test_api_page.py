@@ -36,7 +36,7 @@ from reservations.api.seat_serializers import BlockedSeatSerializer, HoldSeriali
 from reservations.api.serializers import BookingSerializer, ShowSerializer
 from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES
-from reservations.staff import MOST_BLOCKED
+from reservations.staff import MAX_BLOCKED_AT_ONCE
 from tests.test_house import ROOT
 
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -256,7 +256,7 @@ LIMITS: dict[str, Callable[[], list[float]]] = {
     "seats of a show": lambda: [1, MOST_SEATS],
     "seats of a row": lambda: [1, LONGEST_ROW, Show._meta.get_field("seats_per_row").default],
     "seats booked, held or looked for together": lambda: [1, best_seats.MAX_SEATS_AT_ONCE],
-    "seats blocked together": lambda: [1, MOST_BLOCKED, 1, LONGEST_REASON],
+    "seats blocked together": lambda: [1, MAX_BLOCKED_AT_ONCE, 1, LONGEST_REASON],
     "alternatives to a show": lambda: [best_seats._ALTERNATIVES],
     "a hold lasts": lambda: [settings.HOLD_SECONDS, settings.HOLD_LONGEST_SECONDS],
     "seats that an account holds of a show": lambda: [settings.HOLD_SEATS],

@@ -14,7 +14,7 @@ from reservations.best_seats import MAX_SEATS_AT_ONCE
 from reservations.holds import load_seats
 from reservations.models import LONGEST_REASON, Hold
 from reservations.seat_map import STATES, SeatMap, labels_of
-from reservations.staff import MOST_BLOCKED
+from reservations.staff import MAX_BLOCKED_AT_ONCE
 
 _A_SEAT = {"type": "integer", "minimum": 1, "maximum": MOST_SEATS}
 
@@ -42,15 +42,15 @@ class SeatNumbersField(_SeatNumbersField):
     """Seats that are taken together."""
 
 
-@extend_schema_field(_numbers(MOST_BLOCKED))
+@extend_schema_field(_numbers(MAX_BLOCKED_AT_ONCE))
 class BlockedNumbersField(_SeatNumbersField):
     """Seats that are taken off sale together."""
 
-    default_error_messages = {"length": f"1 to {MOST_BLOCKED} different seats."}
+    default_error_messages = {"length": f"1 to {MAX_BLOCKED_AT_ONCE} different seats."}
 
     def to_internal_value(self, data: Any) -> list[int]:
         numbers = super().to_internal_value(data)
-        if not 1 <= len(numbers) <= MOST_BLOCKED or len({*numbers}) < len(numbers):
+        if not 1 <= len(numbers) <= MAX_BLOCKED_AT_ONCE or len({*numbers}) < len(numbers):
             self.fail("length")
         return numbers
 
