@@ -25,6 +25,7 @@ from reservations.rows import as_text
 STATES = ("available", "booked", "held", "blocked")
 AVAILABLE = 0
 MINE = 4  # is added to the state of the viewer's own seats
+_HAS_VIEWER = 128  # is added to the seats in a row, of which there are at most 100
 _WITHOUT_MINE = bytes(code & ~MINE for code in range(256))  # for bytes.translate
 
 
@@ -69,22 +70,26 @@ class SeatMap:
     """With its movie and ``available_seats``."""
     codes: bytes
     """A byte for each seat: the index of its state in ``STATES``, plus ``MINE`` for the viewer's own."""
+    has_viewer: bool = False
     changed: Collection[int] | None = None
     """The seats that have changed since an earlier map; None stands for all seats."""
 
     @cached_property
     def version(self) -> str:
         compressor = zlib.compressobj(strategy=zlib.Z_RLE)  # ten times as fast as the default, and as small
-        return base64.urlsafe_b64encode(compressor.compress(self.layout_and_codes) + compressor.flush()).decode()
+        return base64.urlsafe_b64encode(compressor.compress(self.state) + compressor.flush()).decode()
 
     @cached_property
-    def layout_and_codes(self) -> bytes:
-        """The content of the version: the seats in a row (1 to 100), then the codes."""
-        return bytes([self.show.seats_per_row]) + self.codes
+    def state(self) -> bytes:
+        """The content of the version: a byte for the layout and the viewer, then the codes."""
+        return bytes([self.show.seats_per_row + (_HAS_VIEWER if self.has_viewer else 0)]) + self.codes
 
     def changes_since(self, earlier: bytes) -> "SeatMap":
-        """Keep the seats that differ from an earlier ``layout_and_codes``; all seats if the layout does."""
-        now = self.layout_and_codes
+        """Keep the seats that differ from an earlier state; all seats if the layout does."""
+        now = self.state
+        if earlier[0] != now[0]:
+            # One of them was read without a viewer, and says nothing of ``mine``.
+            earlier, now = _without_viewer(earlier), _without_viewer(now)
         if len(earlier) != len(now) or earlier[0] != now[0]:
             return self
         if earlier == now:
@@ -121,7 +126,7 @@ class SeatMap:
 
 
 def read_version(version: str) -> bytes:
-    """Give the ``layout_and_codes`` of the map that has this version.
+    """Give the state of the map that has this version.
 
     :raises Invalid: it is no version of a map.
     """
@@ -135,9 +140,8 @@ def read_version(version: str) -> bytes:
     return content
 
 
-def without_mine(layout_and_codes: bytes) -> bytes:
-    """Turn a viewer's map into everybody's."""
-    return layout_and_codes[:1] + layout_and_codes[1:].translate(_WITHOUT_MINE)
+def _without_viewer(state: bytes) -> bytes:
+    return bytes([state[0] % _HAS_VIEWER]) + state[1:].translate(_WITHOUT_MINE)
 
 
 def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None = None) -> SeatMap:
@@ -234,5 +238,5 @@ def read_seat_maps(
             if number <= show.total_seats:  # a hold that has run out may be beyond the end of a show that shrank
                 codes[number - 1] = code
         show.available_seats = codes.count(AVAILABLE)
-        maps[show.pk] = SeatMap(show, bytes(codes))
+        maps[show.pk] = SeatMap(show, bytes(codes), has_viewer=viewer is not None)
     return maps

@@ -21,7 +21,7 @@ from reservations.availability import available_seats_of
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
 from reservations.holds import confirm_hold, extend_hold, free_lapsed_seats, hold_seats, release_hold
 from reservations.models import Booking, Claim
-from reservations.seat_map import SeatMap, read_seat_maps, read_version, seat_map, seat_maps, without_mine
+from reservations.seat_map import SeatMap, read_seat_maps, read_version, seat_map, seat_maps
 from reservations.staff import block_seats, change_show, unblock_seat
 from tests.conftest import make_show, make_user
 from tests.interleaving import Racer, meanwhile
@@ -192,7 +192,7 @@ class TestVersion:
         codes = bytes(choose.choices([0, 1, 2, 3, 5, 6], [30, 30, 20, 10, 8, 2], k=10_000))
         seats = SeatMap(show, codes)
         assert len(seats.version) < 6000
-        assert read_version(seats.version) == seats.layout_and_codes
+        assert read_version(seats.version) == seats.state
 
     def test_the_summary_is_of_all_seats_whatever_has_changed(self, show: Show, alice: User) -> None:
         book_seat(user=alice, show_id=show.pk, seat_number=1)
@@ -358,17 +358,16 @@ class TestSince:
             assert [(seat.seat_number, seat.status, seat.mine) for seat in seen.seats()] == [(4, "booked", mine)]
         assert told(show, everybodys) == {}
 
-    def test_a_map_that_was_read_without_a_token_lacks_ones_own_seats(self, show: Show, alice: User) -> None:
+    def test_a_map_that_was_read_without_a_token_says_nothing_of_ones_own_seats(self, show: Show, alice: User) -> None:
         book_seat(user=alice, show_id=show.pk, seat_number=4)
-        seen = seat_map(show_id=show.pk, viewer=alice, since=version_of(show))
-        assert [(seat.seat_number, seat.mine) for seat in seen.seats()] == [(4, True)]
-        again = seat_map(show_id=show.pk, viewer=alice, since=seen.version)
-        assert [*again.seats()] == []
-
-    def test_a_viewers_map_without_mine_is_everybodys(self, show: Show, alice: User) -> None:
-        book_seat(user=alice, show_id=show.pk, seat_number=4)
-        ones_own = seat_map(show_id=show.pk, viewer=alice).version
-        assert without_mine(read_version(ones_own)) == read_version(version_of(show)) != read_version(ones_own)
+        everybodys, ones_own = version_of(show), seat_map(show_id=show.pk, viewer=alice).version
+        assert everybodys != ones_own
+        assert told(show, ones_own) == {}
+        assert [*seat_map(show_id=show.pk, viewer=alice, since=everybodys).seats()] == []
+        book_seat(user=alice, show_id=show.pk, seat_number=5)
+        assert told(show, ones_own) == {5: "booked"}
+        seen = seat_map(show_id=show.pk, viewer=alice, since=everybodys)
+        assert [(seat.seat_number, seat.mine) for seat in seen.seats()] == [(5, True)]
 
 
 class Picker:
