@@ -13,14 +13,12 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 from django.db import connection
-from django.utils import timezone
 
 from catalog.models import MOST_SEATS, Movie, Show, row_label, seat_label
 from core.accounts import user_of
 from core.errors import AccountInactive, Invalid, NotFound
 from core.models import Account
-from reservations.best import largest_block
-from reservations.rows import as_text
+from reservations.seat_selection import largest_block
 
 STATES = ("available", "booked", "held", "blocked")
 AVAILABLE = 0
@@ -208,7 +206,7 @@ _DIALECTS = {
     },
     "sqlite": {
         "claims": f"group_concat({_CLAIM})",
-        "now": "%(now)s",
+        "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
         "among_shows": "IN (SELECT value FROM json_each(%(shows)s))",
     },
 }
@@ -223,7 +221,7 @@ def read_seat_maps(
     """
     parameters: dict[str, Any] = {"shows": [*show_ids], "viewer": viewer or 0, "fingerprint": fingerprint}
     if connection.vendor == "sqlite":
-        parameters |= {"shows": str([*show_ids]), "now": as_text(timezone.now())}
+        parameters["shows"] = str(parameters["shows"])  # as JSON
     account_is_active = _ACCOUNT_IS_ACTIVE if fingerprint else "true"
     statement = _STATEMENT.format(account_is_active=account_is_active, **_DIALECTS[connection.vendor])
     maps: dict[int, SeatMap] = {}

@@ -19,7 +19,7 @@ from core.errors import AccountInactive, DomainError, Invalid, NotFound
 from core.models import User
 from reservations.availability import available_seats_of
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
-from reservations.holds import confirm_hold, extend_hold, free_lapsed_seats, hold_seats, release_hold
+from reservations.holds import confirm_hold, extend_hold, free_expired_seats, hold_seats, release_hold
 from reservations.models import Booking, Claim
 from reservations.seat_map import SeatMap, read_seat_maps, read_version, seat_map, seat_maps
 from reservations.staff import block_seats, change_show, unblock_seat
@@ -39,7 +39,7 @@ def version_of(show: Show) -> str:
 
 
 def wait_until_run_out(show: Show) -> None:
-    while Booking.claims.on_seats(show.pk).filter(status=Claim.HELD).exists():
+    while Claim.objects.on_seats(show.pk).filter(status=Claim.Status.HELD).exists():
         time.sleep(0.005)
 
 
@@ -291,7 +291,7 @@ class TestSince:
         hold_briefly(settings, alice, show, 2, 3)
         wait_until_run_out(show)
         before = version_of(show)
-        assert free_lapsed_seats() == 2
+        assert free_expired_seats() == 2
         assert told(show, before) in ({}, {2: "available", 3: "available"})
         assert told(show, version_of(show)) == {}
 
@@ -301,7 +301,7 @@ class TestSince:
         hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
         held = version_of(show)
         release_hold(user=alice, hold_id=hold.pk)
-        Booking.claims.filter(status=Claim.FREED).delete()
+        Claim.objects.filter(status=Claim.Status.FREED).delete()
         assert told(show, early) == {}
         assert told(show, held) == {2: "available"}
         assert told(show, version_of(show)) == {}
@@ -404,7 +404,7 @@ def do_something(choose: random.Random, show: Show, user: User, settings: Any) -
         lambda: hold_briefly(settings, user, show, *seats),
         lambda: block_seats(show_id=show.pk, seat_numbers=[seat], reason="House."),
         lambda: unblock_seat(show_id=show.pk, seat_number=seat),
-        free_lapsed_seats,
+        free_expired_seats,
     ]
     if bookings:
         booking = choose.choice(bookings)
@@ -428,7 +428,7 @@ def test_whoever_takes_what_is_told_has_the_map(movie: Movie, alice: User, bob: 
         if step % 20 == 10:
             change_show(show_id=show.pk, seats_per_row=choose.randint(1, 4))
         if step % 20 == 15:
-            Booking.claims.filter(status=Claim.FREED).delete()
+            Claim.objects.filter(status=Claim.Status.FREED).delete()
         for picker in choose.sample(pickers, choose.randint(0, 2)):
             picker.ask()
         before = available_seats_of([show.pk])[show.pk]
@@ -478,7 +478,7 @@ class TestOlderTransaction:
     @pytest.mark.parametrize("seconds", [0, 3])
     def test_is_not_missed(self, show: Show, alice: User, bob: User, seconds: float) -> None:
         def book() -> None:
-            Booking.claims.create(user=bob, show=show, seat_number=1, status="booked", created_at=timezone.now())
+            Claim.objects.create(user=bob, show=show, seat_number=1, status="booked", created_at=timezone.now())
 
         with meanwhile(book):
             book_seat(user=alice, show_id=show.pk, seat_number=2)
@@ -510,7 +510,7 @@ class TestRestoredDatabase:
         book_seats(user=alice, show_id=show.pk, seat_numbers=[1, 2])
         later = book_seat(user=alice, show_id=show.pk, seat_number=3)
         picker = Picker(show)
-        Booking.claims.filter(pk=later.pk).delete()  # the backup was made before
+        Claim.objects.filter(pk=later.pk).delete()  # the backup was made before
         assert told(show, picker.version) == {3: "available"}
         picker.ask()
         book_seat(user=bob, show_id=show.pk, seat_number=4)
