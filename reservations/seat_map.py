@@ -188,10 +188,10 @@ _STATEMENT = """
         show.*, movie.title AS movie_title, movie.duration_minutes AS movie_minutes,
         {account_is_active} AS account_is_active,
         (
-            SELECT {claims} FROM reservations_booking
+            SELECT {seat_codes} FROM reservations_booking
             WHERE show_id = show.id AND status IN ('booked', 'held', 'blocked')
             AND NOT (status = 'held' AND expires_at <= {now})
-        ) AS claims
+        ) AS seat_codes
     FROM catalog_show AS show JOIN catalog_movie AS movie ON movie.id = show.movie_id
     WHERE show.id {among_shows}
 """
@@ -200,12 +200,12 @@ _ACCOUNT_IS_ACTIVE = """
 """
 _DIALECTS = {
     "postgresql": {
-        "claims": f"string_agg(({_CLAIM})::text, ',')",
+        "seat_codes": f"string_agg(({_CLAIM})::text, ',')",
         "now": "statement_timestamp()",
         "among_shows": "= ANY(%(shows)s)",
     },
     "sqlite": {
-        "claims": f"group_concat({_CLAIM})",
+        "seat_codes": f"group_concat({_CLAIM})",
         "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
         "among_shows": "IN (SELECT value FROM json_each(%(shows)s))",
     },
@@ -225,15 +225,15 @@ def read_seat_maps(
     account_is_active = _ACCOUNT_IS_ACTIVE if fingerprint else "true"
     statement = _STATEMENT.format(account_is_active=account_is_active, **_DIALECTS[connection.vendor])
     maps: dict[int, SeatMap] = {}
-    shows: Iterable[Any] = Show.objects.raw(statement, parameters)
+    shows: list[Any] = list(Show.objects.raw(statement, parameters))
     for show in shows:
         if not show.account_is_active:
             raise AccountInactive
         show.movie = Movie(pk=show.movie_id, title=show.movie_title, duration_minutes=show.movie_minutes)
         codes = bytearray(show.total_seats)
-        for claim in map(int, show.claims.split(",") if show.claims else ()):
+        for claim in map(int, show.seat_codes.split(",") if show.seat_codes else ()):
             number, code = divmod(claim, 8)
-            if number <= show.total_seats:  # a hold that has run out may be beyond the end of a show that shrank
+            if number <= show.total_seats:  # a hold may run out, and the show shrink, just now
                 codes[number - 1] = code
         show.available_seats = codes.count(AVAILABLE)
         maps[show.pk] = SeatMap(show, bytes(codes), has_viewer=viewer is not None)

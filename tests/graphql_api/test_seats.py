@@ -220,7 +220,7 @@ class TestSeatMap:
             tries.append(1)
             raise OperationalError("connection lost")
 
-        monkeypatch.setattr(graph_seats.seat_maps, "seat_maps", failing)
+        monkeypatch.setattr(graph_seats.seat_map, "seat_maps", failing)
         query = "{ movies(first: 1) { nodes { shows { nodes { id seatMap { version } } } } } }"
         body = graph.send({"query": query}).json()
         assert [node["seatMap"] for node in body["data"]["movies"]["nodes"][0]["shows"]["nodes"]] == [None] * 4
