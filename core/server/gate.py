@@ -131,7 +131,7 @@ def _settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
         set_outcome(outcome)
     except asyncio.InvalidStateError:  # nobody waits any more
         if isinstance(outcome, EventStream):
-            outcome.pieces.close()
+            outcome.source.close()
 
 
 class Gate(BaseHandler):
@@ -200,6 +200,8 @@ class Gate(BaseHandler):
         while True:
             can_retry = time.monotonic() + pause < until
             response = await lane.take(partial(self._in_thread, scope, body, can_retry))
+            if isinstance(response, EventStream):
+                self._streams.admit(response)
             if response is not None:
                 return response
             await asyncio.sleep(pause)
@@ -227,7 +229,6 @@ class Gate(BaseHandler):
         if "CONTENT_LENGTH" in request.META:
             request.META["CONTENT_LENGTH"] = str(len(body))
         request.META["core.can_retry"] = can_retry
-        request.META["core.server.streams"] = self._streams
         metrics.begin_try()
         with tracing.within(scope):
             response = self.get_response(request)

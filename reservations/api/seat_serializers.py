@@ -130,7 +130,7 @@ class SeatMapQuery(serializers.Serializer[Any]):
     since = serializers.CharField(
         required=False,
         trim_whitespace=False,
-        max_length=60,
+        max_length=6000,
         help_text="The `version` of an earlier map: `rows` then has only the seats that have changed since.",
     )
 

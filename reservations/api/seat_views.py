@@ -96,7 +96,7 @@ def _name_of(seats: SeatMap) -> str:
     show = seats.show
     facts = [show.pk, show.screen_name, show.date_time, show.total_seats, show.seats_per_row]
     facts += [show.movie.pk, show.movie.title, show.movie.duration_minutes]
-    told = hashlib.blake2b(orjson.dumps([facts, seats.version, sorted(seats.changed or ())]), digest_size=16)
+    told = hashlib.blake2b(orjson.dumps([facts, sorted(seats.changed or ())]), digest_size=16)
     told.update(b"all" if seats.changed is None else b"changed")
     told.update(seats.codes)
     return told.hexdigest()
