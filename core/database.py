@@ -10,7 +10,7 @@ from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
-from core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
+from core.errors import Busy, DatabaseUnavailable, DomainError, LockNotAvailable, OutcomeUnknown
 from core.observability import metrics
 
 P = ParamSpec("P")
@@ -127,6 +127,7 @@ def refusal_of(fault: Exception) -> DomainError | None:
         return _refusal_without_a_state(fault)
     if state == "55P03":
         lock_was_missed.set(True)
+        return LockNotAvailable()
     if state in _BUSY:
         return Busy()
     if state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES:

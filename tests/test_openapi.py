@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from jsonschema import Draft202012Validator
 
-from core.api.views import openapi_document
+from core.api.pages import openapi_document
 from core.models import User
 from core.urls import CANONICAL, Id
 

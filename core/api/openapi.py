@@ -1,17 +1,24 @@
-"""How the OpenAPI document is made. A view tells with ``describe`` what is its own; what it shares with others of
-its kind is added here, with examples made by the code that answers."""
+"""The OpenAPI document, made of what views declare with ``@operation`` and of their permissions.
+
+Examples of refusals are made by the code that answers them.
+"""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+import orjson
+from drf_spectacular import openapi
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions
+from rest_framework.permissions import IsAdminUser
 
-from core.api.rest import INTERNAL_ERROR, explain
+from core.api.exceptions import INTERNAL_ERROR, error_response
+from core.api.operations import Operation
+from core.api.pagination import PageQuery
 from core.errors import (
     Busy,
     DatabaseUnavailable,
@@ -83,113 +90,160 @@ _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the answer that you have."
 )
 
-_NOTE = "x-describe"  # carries what a view told to add_what_is_shared, and is gone from the document
+
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "The `access` token that `POST /login` answers.",
+}
 
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Tells Swagger UI's Authorize button what to send."""
+class AutoSchema(openapi.AutoSchema):
+    """Documents an operation by what it declares, its view's permissions, and what it shares with its kind."""
 
-    target_class = "core.api.authentication.BearerAuthentication"
-    name = "bearer"
+    @property
+    def declared(self) -> Operation:
+        declared: Operation = getattr(self.view, self.method.lower()).operation
+        return declared
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+    def get_operation_id(self) -> str:
+        return self.declared.operation_id
+
+    def get_summary(self) -> str:
+        return self.declared.summary
+
+    def get_tags(self) -> list[str]:
+        """Take the tag from the view, or else the name of its module."""
+        return [getattr(self.view, "tag", None) or type(self.view).__module__.rpartition(".")[2]]
+
+    def get_auth(self) -> list[Any]:
+        """Make the token optional where the view's permissions admit an anonymous request."""
+        view = self.view
+        if not view.get_authenticators():
+            return [{}]
+        self._component("securitySchemes", "bearer", _BEARER)
+        open_to_all = all(permission.has_permission(view.request, view) for permission in view.get_permissions())
+        return [{}, {"bearer": []}] if open_to_all else [{"bearer": []}]
+
+    def get_request_serializer(self) -> Any:
+        return self.declared.request
+
+    def get_response_serializers(self) -> Any:
+        declared = self.declared
+        key = (self._status, declared.media_type) if declared.media_type else self._status
+        return {key: OpenApiResponse(declared.response, description=HTTPStatus(self._status).phrase)}
+
+    def get_override_parameters(self) -> list[Any]:
+        declared = self.declared
+        return [
+            *([declared.query] if declared.query else []),
+            *([_IDEMPOTENCY_KEY] if declared.idempotent else []),
+            *([_IF_NONE_MATCH] if declared.etag else []),
+        ]
+
+    def get_examples(self) -> list[OpenApiExample]:
+        declared, examples = self.declared, []
+        sample = declared.example or getattr(getattr(declared.response, "child", declared.response), "example", None)
+        if sample:
+            status = str(self._status)
+            examples.append(
+                OpenApiExample(declared.operation_id, value=sample, response_only=True, status_codes=[status])
+            )
+        if sent := getattr(declared.request, "example", None):
+            fields = declared.request().fields
+            value = {name: given for name, given in sent.items() if not fields[name].read_only}
+            examples.append(OpenApiExample(declared.operation_id, value=value, request_only=True))
+        return examples
+
+    def get_operation(self, *args: Any) -> Any:
+        """Add the headers of the answer, 304, and the refusals."""
+        document: Any = super().get_operation(*args)
+        declared = self.declared
+        responses = document["responses"]
+        (answer,) = responses.values()
+        answer["headers"] = self._headers(
+            "X-Request-ID",
+            *(["X-Total-Count", "Link"] if self._is_paged else []),
+            *(["Idempotent-Replayed"] if declared.idempotent else []),
+            *(["ETag"] if declared.etag else []),
+        )
+        if declared.links:
+            answer["links"] = {
+                name: {"operationId": name, "requestBody": body} for name, body in declared.links.items()
+            }
+        if declared.etag:
+            headers = self._headers("X-Request-ID", "ETag")
+            responses["304"] = {"description": "Nothing has changed.", "headers": headers}
+        for status, group in sorted(_by_status(self._refusals(document)).items()):
+            name = "Or".join(body["code"].title().replace("_", "") for body, _, _ in group)
+            responses[str(status)] = self._component("responses", name, self._response(group))
+        return document
+
+    @property
+    def _status(self) -> int:
+        return 204 if self.declared.response is None else self.declared.status
+
+    @property
+    def _is_paged(self) -> bool:
+        query = self.declared.query
+        return bool(query) and issubclass(query, PageQuery)
+
+    def _refusals(self, document: dict[str, Any]) -> Iterator[Exception]:
+        """Give an instance of each refusal that the operation can answer."""
+        declared, security = self.declared, document["security"]
+        kinds: list[type[DomainError]] = []
+        if declared.request:
+            kinds += [Invalid, MalformedJSON, PayloadTooLarge, RequestTimeout]
+            yield exceptions.UnsupportedMediaType("text/plain")
+        if declared.query:
+            kinds += [Invalid]
+        if security != [{}]:
+            kinds += [TokenNotValid] if {} in security else [NotAuthenticated, TokenNotValid]
+        if {} not in security and any(isinstance(each, IsAdminUser) for each in self.view.get_permissions()):
+            yield exceptions.PermissionDenied()
+        if "{" in self.path:
+            kinds += [NotFound]
+        if declared.database:
+            kinds += [Busy, DatabaseUnavailable]
+            kinds += [OutcomeUnknown] if self.method != "GET" else []
+        if self.path != "/livez":
+            kinds += [Overloaded]
+        if declared.idempotent:
+            kinds += [IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress]
+        for kind in dict.fromkeys([*kinds, *declared.refusals]):
+            yield kind(**kind.example)
+        yield exceptions.NotAcceptable()
+
+    def _response(self, group: list[Any]) -> dict[str, Any]:
+        """Describe the refusals that share a status; a header that not all of them have is not required."""
+        headers = [set(names) for _, _, names in group]
+        always = set.intersection(*headers)
+        sometimes = {name: {**HEADERS[name], "required": False} for name in sorted(set.union(*headers) - always)}
         return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "The `access` token that `POST /login` answers.",
+            "description": "\n".join(f"- `{body['code']}`: {meaning}" for body, meaning, _ in group),
+            "headers": {**self._headers("X-Request-ID", *sorted(always)), **sometimes},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Error"},
+                    "examples": {body["code"]: {"value": body} for body, _, _ in group},
+                }
+            },
         }
 
-    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        """Ask the view's own permissions whether they let in nobody in particular; then the token may be left out."""
-        view = auto_schema.view
-        open_to_all = all(permission.has_permission(view.request, view) for permission in view.get_permissions())
-        return [{}, {self.name: []}] if open_to_all else [{self.name: []}]
+    def _headers(self, *names: str) -> dict[str, Any]:
+        return {name: self._component("headers", name, HEADERS[name]) for name in names}
+
+    def _component(self, kind: str, name: str, schema: Any) -> dict[str, str]:
+        """Register a component, and give the reference to it."""
+        component = ResolvedComponent(name=name, type=kind, schema=schema, object=name)
+        self.registry.register_on_missing(component)
+        return component.ref
 
 
-def describe(
-    name: str,
-    summary: str,
-    *,
-    answer: Any,
-    status: int = 200,
-    media_type: str | None = None,
-    example: Any = None,
-    leads_to: Mapping[str, Mapping[str, str]] | None = None,
-    refuses: Iterable[type[DomainError]] = (),
-    staff: bool = False,
-    paged: bool = False,
-    database: bool = True,
-    keyed: bool = False,
-    kept: bool = False,
-    **options: Any,
-) -> Any:
-    """Document an operation under the name that clients generated from the document call it by.
-
-    ``leads_to`` names operations, and what of the answer they are sent; ``refuses`` is what it alone refuses,
-    ``staff`` that others are refused, ``paged`` that it answers with ``answer_page``, ``database`` that it asks the
-    database, ``keyed`` that it takes an idempotency key, ``kept`` that it answers with ``answer_kept``. The examples
-    are those of the serializers.
-    """
-    note = {
-        "leads_to": leads_to or {},
-        "refuses": refuses,
-        "staff": staff,
-        "paged": paged,
-        "database": database,
-        "keyed": keyed,
-        "kept": kept,
-    }
-    options["parameters"] = [
-        *options.get("parameters", ()),
-        *([_IDEMPOTENCY_KEY] if keyed else []),
-        *([_IF_NONE_MATCH] if kept else []),
-    ]
-    sample = example or getattr(getattr(answer, "child", answer), "example", None)
-    examples = [OpenApiExample(name, value=sample, response_only=True, status_codes=[str(status)])] if sample else []
-    if sent := getattr(options.get("request"), "example", None):
-        fields = options["request"]().fields
-        value = {field: given for field, given in sent.items() if not fields[field].read_only}
-        examples.append(OpenApiExample(name, value=value, request_only=True))
-    return extend_schema(
-        operation_id=name,
-        summary=summary,
-        responses={
-            (status, media_type) if media_type else status: OpenApiResponse(
-                answer, description=HTTPStatus(status).phrase
-            )
-        },
-        examples=examples,
-        extensions={_NOTE: note},
-        **options,
-    )
-
-
-def add_what_is_shared(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to each operation the refusals and the headers that it shares with its kind (a drf-spectacular hook)."""
-    responses: dict[str, Any] = {}
-    for path, operations in result["paths"].items():
-        for method, operation in operations.items():
-            note = operation.pop(_NOTE)
-            (answer,) = operation["responses"].values()
-            also = (("X-Total-Count", "Link"), "paged"), (("Idempotent-Replayed",), "keyed"), (("ETag",), "kept")
-            answer["headers"] = _headers(
-                "X-Request-ID", *(name for names, kind in also if note[kind] for name in names)
-            )
-            if note["kept"]:
-                unchanged = {"description": "Nothing has changed.", "headers": _headers("X-Request-ID", "ETag")}
-                operation["responses"]["304"] = unchanged
-            if note["leads_to"]:
-                answer["links"] = {
-                    name: {"operationId": name, "requestBody": body} for name, body in note["leads_to"].items()
-                }
-            for status, group in sorted(_by_status(_refusals(path, method, operation, note)).items()):
-                name = "Or".join(body["code"].title().replace("_", "") for body, _, _ in group)
-                responses[name] = _response(group)
-                operation["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
-    result["components"]["responses"] = dict(sorted(responses.items()))
-    result["components"]["headers"] = HEADERS
-    result["components"]["schemas"] |= _errors(responses.values())
+def add_error_schema(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """Add the schema of an error, with every code and fact that some operation answers (a drf-spectacular hook)."""
+    result["components"]["schemas"] |= _errors(result["components"]["responses"].values())
     return result
 
 
@@ -199,67 +253,15 @@ def name_partial_changes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-def _refusals(path: str, method: str, operation: dict[str, Any], note: dict[str, Any]) -> Iterator[Exception]:
-    """Give an instance of each refusal that the operation can answer."""
-    security = operation["security"]
-    kinds: list[type[DomainError]] = []
-    if "requestBody" in operation:
-        kinds += [Invalid, MalformedJSON, PayloadTooLarge, RequestTimeout]
-        yield exceptions.UnsupportedMediaType("text/plain")
-    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-        kinds += [Invalid]
-    if security != [{}]:
-        kinds += [TokenNotValid] if {} in security else [NotAuthenticated, TokenNotValid]
-    if note["staff"]:
-        yield exceptions.PermissionDenied()
-    if "{" in path:
-        kinds += [NotFound]
-    if note["database"]:
-        kinds += [Busy, DatabaseUnavailable]
-    if note["database"] and method != "get":
-        kinds += [OutcomeUnknown]
-    if path != "/livez":
-        kinds += [Overloaded]
-    if note["keyed"]:
-        kinds += [IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress]
-    for kind in dict.fromkeys([*kinds, *note["refuses"]]):
-        yield kind(**kind.example)
-    yield exceptions.NotAcceptable()
-
-
-def _by_status(refusals: Iterable[Exception]) -> dict[int, list[tuple[dict[str, Any], str, dict[str, str]]]]:
-    """Give body, meaning and headers of each refusal, and of the fault that nothing excludes."""
-    groups = {500: [(INTERNAL_ERROR, "A fault of the server; nothing else is told.", dict[str, str]())]}
+def _by_status(refusals: Iterable[Exception]) -> dict[int, list[Any]]:
+    """Group the refusals, each with its body, its meaning and its headers; with the fault that nothing excludes."""
+    groups: dict[int, list[Any]] = {500: [(INTERNAL_ERROR, "A fault of the server; nothing else is told.", set())]}
     for refusal in refusals:
-        status, body, headers = explain(refusal)
-        words = (type(refusal).__doc__ or body["detail"]).strip().splitlines()[0].replace("``", "`")
-        groups.setdefault(status, []).append((body, words, headers))
+        response = error_response(refusal)
+        body = orjson.loads(response.content)
+        meaning = (type(refusal).__doc__ or body["detail"]).strip().splitlines()[0].replace("``", "`")
+        groups.setdefault(response.status_code, []).append((body, meaning, HEADERS.keys() & response.headers.keys()))
     return groups
-
-
-def _response(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
-    return {
-        "description": "\n".join(f"- `{body['code']}`: {words}" for body, words, _ in group),
-        "headers": {**_headers("X-Request-ID"), **_headers_of(group)},
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Error"},
-                "examples": {body["code"]: {"value": body} for body, _, _ in group},
-            }
-        },
-    }
-
-
-def _headers_of(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
-    """Give the headers of refusals that share a status; one that not all of them have is not required."""
-    told = [set(headers) for _, _, headers in group]
-    always = set.intersection(*told)
-    sometimes = {name: {**HEADERS[name], "required": False} for name in sorted(set.union(*told) - always)}
-    return {**_headers(*sorted(always)), **sometimes}
-
-
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def _errors(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
