@@ -62,11 +62,18 @@ class MoviesView(APIView):
     def get(self, request: Request) -> HttpResponseBase:
         """A plain array, whole up to 1,000 movies. Send the `ETag` back as `If-None-Match`, and 304 says that nothing
         has changed."""
-        query = MovieQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        # The version is read before the movies: a cached list is of this version or newer, never older.
+        # The version is read before the movies, so that what is cached under it is never older.
         version = movies_version() or uuid.uuid4().hex
-        return respond_with_etag(request, version, lambda: self._cached_list(version, query.validated_data))
+        address = hashlib.sha256(request.build_absolute_uri().encode()).hexdigest()
+        key = f"movies:{version}:{address}"
+        cached = cache.get(key)
+        if cached is None:
+            cached = self._render(request)
+            if len(cached[0]) <= LARGEST_CACHED:
+                cache.set(key, cached)
+        body, headers = cached
+        media_type = ORJSONRenderer.media_type
+        return respond_with_etag(request, version, lambda: HttpResponse(body, content_type=media_type, headers=headers))
 
     @operation("addMovie", "Add a movie", request=MovieSerializer, response=MovieSerializer, status=201)
     def post(self, request: Request) -> Response:
@@ -76,21 +83,13 @@ class MoviesView(APIView):
         movie = programme.add_movie(**serializer.validated_data)
         return Response(MovieSerializer(movie).data, status=201)
 
-    def _cached_list(self, version: str, query: dict[str, Any]) -> HttpResponse:
-        address = self.request.build_absolute_uri().encode()
-        key = f"movies:{version}:{hashlib.sha256(address).hexdigest()}"
-        cached = cache.get(key)
-        if cached is None:
-            cached = self._rendered_list(query)
-            if len(cached[0]) <= LARGEST_CACHED:
-                cache.set(key, cached)
-        body, headers = cached
-        return HttpResponse(body, content_type=ORJSONRenderer.media_type, headers=headers)
-
-    def _rendered_list(self, query: dict[str, Any]) -> tuple[bytes, dict[str, str]]:
+    def _render(self, request: Request) -> tuple[bytes, dict[str, str]]:
+        serializer = MovieQuery(data=request.query_params)
+        serializer.is_valid(raise_exception=True)
+        query = serializer.validated_data
         movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
         paginator = LimitOffsetPagination()
-        page = paginator.paginate_queryset(movies, self.request, view=self)
+        page = paginator.paginate_queryset(movies, request, view=self)
         data = MovieSerializer(page, many=True).data
         return ORJSONRenderer().render(data), paginator.get_headers(data)
 

@@ -1,7 +1,7 @@
 """Serializers that are quick enough for lists: shared fields, and output read straight from columns."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -17,7 +17,7 @@ class ColumnListSerializer(serializers.ListSerializer[Any]):
     def to_representation(self, data: Any) -> list[dict[str, Any]]:
         if not isinstance(data, QuerySet):
             return [self.child.to_representation(row) for row in data]
-        return [self.child.from_columns(iter(row)) for row in data.values_list(*self.child.columns())]
+        return [self.child.from_columns(row) for row in data.values_list(*self.child.columns())]
 
 
 class FastSerializer(serializers.Serializer[Any]):
@@ -37,14 +37,20 @@ class FastSerializer(serializers.Serializer[Any]):
             for name, nested in _outputs(type(self))
         }
 
-    def columns(self, prefix: str = "") -> Iterator[str]:
-        """Name the columns of the output, in its order, those of nested serializers by their joins."""
+    def columns(self, prefix: str = "") -> list[str]:
+        """Name the columns of the output: its own, then by their joins those of nested serializers."""
+        names = [prefix + name for name, _ in _outputs(type(self))]
         for name, nested in _outputs(type(self)):
-            yield from nested.columns(f"{prefix}{name}__") if nested else [prefix + name]
+            names += nested.columns(f"{prefix}{name}__") if nested else ()
+        return names
 
-    def from_columns(self, values: Iterator[Any]) -> dict[str, Any]:
-        """Make the output of the values of ``columns``."""
-        return {name: nested.from_columns(values) if nested else next(values) for name, nested in _outputs(type(self))}
+    def from_columns(self, row: Sequence[Any]) -> dict[str, Any]:
+        """Make the output of the values of ``columns``; nested output takes the place of its row's id."""
+        names, nested_columns = _layout(type(self))
+        data = dict(zip(names, row, strict=False))
+        for name, nested, columns in nested_columns:
+            data[name] = nested.from_columns(row[columns])
+        return data
 
     class Meta:
         list_serializer_class = ColumnListSerializer
@@ -75,3 +81,16 @@ def _outputs(serializer: Callable[..., Any]) -> list[tuple[str, Any]]:
         for name, field in _fields(serializer, False).items()
         if not field.write_only
     ]
+
+
+@functools.cache
+def _layout(serializer: Callable[..., Any]) -> tuple[list[str], list[tuple[str, Any, slice]]]:
+    """Name the fields that are written, and tell which columns of a row are those of nested serializers."""
+    names, nested_columns = [name for name, _ in _outputs(serializer)], []
+    start = len(names)
+    for name, nested in _outputs(serializer):
+        if nested:
+            end = start + len(nested.columns())
+            nested_columns.append((name, nested, slice(start, end)))
+            start = end
+    return names, nested_columns
