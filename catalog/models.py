@@ -91,13 +91,28 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return shows
 
     def lock(self) -> list["Show"]:
-        """Lock these shows against bookings until the transaction ends, in the order of their numbers."""
+        """Lock these shows against bookings until the transaction ends, in the order of their ids."""
         if connection.vendor == "postgresql":
-            # In the queue first: see reservations.booking.
-            numbers = sorted(self.order_by().values_list("pk", flat=True))
+            # The advisory lock first: reservations.claims says why.
+            ids = sorted(self.order_by().values_list("pk", flat=True))
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [numbers])
+                cursor.execute("SELECT pg_advisory_xact_lock(id) FROM unnest(%s::bigint[]) AS id", [ids])
         return list(self.select_for_update().order_by("pk"))
+
+    def lock_shared(self) -> None:
+        """Lock these shows against staff, not against other bookings, until the transaction ends.
+
+        The ORM has no ``FOR SHARE``. SQLite has one writer at a time, and needs no lock.
+        """
+        if connection.vendor == "sqlite":
+            return
+        ids, parameters = self.order_by().values("pk").query.sql_with_params()
+        statement = f"""
+            WITH queue AS MATERIALIZED (SELECT id, pg_advisory_xact_lock_shared(id) FROM ({ids}) AS wanted (id))
+            SELECT show.id FROM queue, catalog_show AS show WHERE show.id = queue.id FOR SHARE OF show
+        """  # noqa: S608
+        with connection.cursor() as cursor:
+            cursor.execute(statement, parameters)
 
 
 def _in_utc(instant: datetime, name: str) -> datetime:

@@ -116,7 +116,9 @@ def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = Non
     for error in errors:
         if refusal := as_refusal(error):
             status, headers = status_of(refusal), headers_of(refusal)
-    return json_answer({"data": None, "errors": told}, status=status, headers=headers)
+    response = json_answer({"data": None, "errors": told}, status=status, headers=headers)
+    response.refusal = next((refusal for error in errors if (refusal := as_refusal(error))), None)  # type: ignore[attr-defined]
+    return response
 
 
 def _refused(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> HttpResponse:

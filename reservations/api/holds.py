@@ -150,7 +150,7 @@ class MyHoldsView(APIView):
     def get(self, request: AuthenticatedRequest) -> Response:
         """A plain array of those that can be confirmed, the first to run out first."""
         PageQuery(data=request.query_params).is_valid(raise_exception=True)
-        holds = Hold.objects.filter(user=request.user.pk).live().first_to_run_out()
+        holds = Hold.objects.filter(user=request.user.pk).live().first_to_expire()
         paginator = LimitOffsetPagination()
         page = paginator.paginate_queryset(holds, request, view=self)
         return paginator.get_paginated_response(HoldSerializer(_loaded(page), many=True).data)

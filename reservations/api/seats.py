@@ -21,7 +21,7 @@ from core.api.views import APIView
 from core.errors import Invalid
 from reservations import staff
 from reservations.api.shows import ShowSerializer
-from reservations.choosing import MOST_TOGETHER, best_seats
+from reservations.best_seats import MAX_SEATS_AT_ONCE, best_seats
 from reservations.errors import NoAdjacentSeats, SeatOutOfRange, SeatsUnavailable
 from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES, SeatMap, labels_of, seat_map
@@ -48,7 +48,7 @@ class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(_numbers(MOST_TOGETHER))
+@extend_schema_field(_numbers(MAX_SEATS_AT_ONCE))
 class SeatNumbersField(_SeatNumbersField):
     """Seats that are taken together."""
 
@@ -81,7 +81,7 @@ class SeveralSeatsSerializer(FastSerializer):
     best = StrictIntegerField(
         required=False,
         min_value=1,
-        max_value=MOST_TOGETHER,
+        max_value=MAX_SEATS_AT_ONCE,
         help_text="How many seats, 1 to 10, chosen and taken at once: see `best-seats`.",
     )
     allow_split = JSONBooleanField(
@@ -92,7 +92,7 @@ class SeveralSeatsSerializer(FastSerializer):
 class BestSeatsQuery(QuerySerializer):
     """How many seats are wanted together."""
 
-    quantity = DigitsField(min_value=1, max_value=MOST_TOGETHER, help_text="How many seats, 1 to 10.")
+    quantity = DigitsField(min_value=1, max_value=MAX_SEATS_AT_ONCE, help_text="How many seats, 1 to 10.")
     allow_split = TrueFalseField(
         required=False, help_text="`true`: where they are not to be had together, in several parts."
     )
