@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import dj_database_url
+import yaml
 from corsheaders.defaults import default_headers
 from django.core.exceptions import ImproperlyConfigured
 
@@ -268,13 +269,13 @@ SPECTACULAR_SETTINGS = {
         "`/graphql/`."
     ),
     "VERSION": "1.0.0",
+    "APPEND_COMPONENTS": yaml.safe_load((BASE_DIR / "core" / "api" / "components.yaml").read_text()),
     "SORT_OPERATIONS": False,  # they come in the order of core.urls
     "COMPONENT_SPLIT_REQUEST": True,
     "COMPONENT_SPLIT_PATCH": True,
     "PREPROCESSING_HOOKS": ["core.urls.only_canonical_addresses"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "core.api.openapi.add_error_schema",
         "core.api.openapi.name_partial_changes",
     ],
     # The numbers that core.urls.Id takes; any other is an address that does not exist.

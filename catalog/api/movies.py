@@ -2,7 +2,6 @@
 
 import hashlib
 import uuid
-from typing import Any, ClassVar
 
 from django.core.cache import cache
 from django.http import HttpResponse
@@ -13,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import programme
-from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie, movies_version
+from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie, MovieQuerySet, movies_version
 from core.api.etags import respond_with_etag
 from core.api.fields import StrictIntegerField, TextField
 from core.api.operations import operation
@@ -30,13 +29,15 @@ LARGEST_CACHED = 256 * 1024  # bytes; a thousand movies have some 70 kB
 class MovieSerializer(FastSerializer):
     """A movie."""
 
-    example: ClassVar[dict[str, Any]] = {"id": 7, "title": "The Third Man", "duration_minutes": 104}
-
     id = serializers.IntegerField(read_only=True)
     title = TextField(trim_whitespace=True, max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
     duration_minutes = StrictIntegerField(
         min_value=1, max_value=LONGEST_MOVIE, help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}."
     )
+
+    @staticmethod
+    def get_queryset() -> MovieQuerySet:
+        return Movie.objects.all()
 
 
 class MovieQuery(PageQuery):

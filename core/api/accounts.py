@@ -1,7 +1,5 @@
 """Accounts over REST: signing up, logging in, and renewing tokens."""
 
-from typing import Any, ClassVar
-
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -19,8 +17,6 @@ from core.throttling import client_address
 
 class UserSerializer(FastSerializer):
     """An account, as its owner sees it."""
-
-    example: ClassVar[dict[str, Any]] = {"id": 5, "username": "alice", "email": "alice@example.com"}
 
     id = serializers.IntegerField(read_only=True)
     username = serializers.CharField(read_only=True, help_text="As it was chosen when signing up.")
@@ -48,12 +44,6 @@ class NewPasswordField(TextField):
 class SignupSerializer(FastSerializer):
     """A new account."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "username": "alice",
-        "email": "alice@example.com",
-        "password": "correct horse battery",
-    }
-
     username = UsernameField(
         max_length=150,
         help_text="1 to 150 ASCII letters, digits and @ . + - _; unique without regard to case.",
@@ -77,8 +67,6 @@ class SignupSerializer(FastSerializer):
 class LoginSerializer(FastSerializer):
     """The credentials of an account."""
 
-    example: ClassVar[dict[str, Any]] = {"username": "alice", "password": "correct horse battery"}
-
     username = TextField(help_text="Without regard to case.")
     password = TextField(
         write_only=True,
@@ -90,16 +78,12 @@ class LoginSerializer(FastSerializer):
 class TokenPairSerializer(FastSerializer):
     """A pair of tokens."""
 
-    example: ClassVar[dict[str, Any]] = {"access": "eyJhbGciOi…", "refresh": "eyJhbGciOi…"}
-
     access = serializers.CharField(help_text="Send it as `Authorization: Bearer …`; it holds for 15 minutes.")
     refresh = serializers.CharField(help_text="Exchange it at `/token/refresh/`, once; it holds for 7 days.")
 
 
 class RefreshTokenSerializer(FastSerializer):
     """A refresh token to exchange or to spend."""
-
-    example: ClassVar[dict[str, Any]] = {"refresh": "eyJhbGciOi…"}
 
     refresh = TextField(help_text="The refresh token of the pair.")
 

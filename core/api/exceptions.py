@@ -29,14 +29,6 @@ _STATUSES = {
     Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
 }
 
-# What the framework refuses before the domain is asked.
-_FRAMEWORK_CODES: dict[type[Exception], str] = {
-    exceptions.PermissionDenied: "permission_denied",
-    exceptions.MethodNotAllowed: "method_not_allowed",
-    exceptions.NotAcceptable: "not_acceptable",
-    exceptions.UnsupportedMediaType: "unsupported_media_type",
-}
-
 INTERNAL_ERROR = {"code": "internal_error", "detail": "Something went wrong on our side."}
 
 
@@ -54,8 +46,8 @@ def error_response(exc: Exception) -> HttpResponse:
         response = json_response(refusal_body(refusal), status=status_of(refusal), headers=headers_of(refusal))
         response.refusal = refusal  # type: ignore[attr-defined]
         return response
-    if isinstance(exc, exceptions.APIException) and type(exc) in _FRAMEWORK_CODES:
-        return json_response({"code": _FRAMEWORK_CODES[type(exc)], "detail": str(exc.detail)}, status=exc.status_code)
+    if isinstance(exc, exceptions.APIException):  # for example permission_denied, not_acceptable
+        return json_response({"code": exc.get_codes(), "detail": str(exc.detail)}, status=exc.status_code)
     log.error("internal_error", exc_info=exc)
     return json_response(INTERNAL_ERROR, status=500)
 

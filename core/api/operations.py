@@ -25,8 +25,6 @@ class Operation:
     status: int = 200
     media_type: str | None = None
     """Of an answer that is not JSON."""
-    example: Any = None
-    """Of the answer, where the serializer's own does not fit."""
     refusals: Sequence[type[DomainError]] = ()
     """What this operation alone can refuse."""
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)

@@ -66,6 +66,8 @@ def parse_json(body: bytes) -> Any:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=Decimal)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on half of a surrogate pair
+        if _depth(value) > DEEPEST:
+            raise RecursionError
     except RecursionError as fault:
         raise MalformedJSON(reason="it is nested too deeply") from fault
     except UnicodeError as fault:
@@ -74,24 +76,14 @@ def parse_json(body: bytes) -> Any:
         raise MalformedJSON(reason=f"{fault.msg} at line {fault.lineno} column {fault.colno}") from fault
     except ValueError as fault:  # an integer of thousands of digits
         raise MalformedJSON(reason="a number is too long") from fault
-    if _is_deeper_than(DEEPEST, value):
-        raise MalformedJSON(reason="it is nested too deeply")
     return value
 
 
-def _is_deeper_than(levels: int, value: Any) -> bool:
-    """Whether lists and objects are nested deeper than this; Python's own limit varies."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return any(isinstance(inner, dict | list) for inner in level)
+def _depth(value: Any) -> int:
+    """Count the levels of lists and objects within each other; Python's own limit varies."""
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

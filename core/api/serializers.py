@@ -1,7 +1,7 @@
-"""Serializers that are quick enough for lists: shared fields, and output read straight from columns."""
+"""Serializers that are fast enough for lists: fields are shared, and output is read straight from columns."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from django.db.models import QuerySet
@@ -10,14 +10,22 @@ from rest_framework import serializers
 
 
 class ColumnListSerializer(serializers.ListSerializer[Any]):
-    """Serializes a queryset from its columns, joined rows included, without making model instances."""
+    """Serializes a queryset from its columns: one statement for its rows, and one for each kind of nested rows."""
 
     child: "FastSerializer"
 
     def to_representation(self, data: Any) -> list[dict[str, Any]]:
         if not isinstance(data, QuerySet):
             return [self.child.to_representation(row) for row in data]
-        return [self.child.from_columns(row) for row in data.values_list(*self.child.columns())]
+        outputs = _outputs(type(self.child))
+        rows = list(data.values(*(name for name, _ in outputs)))  # of a foreign key, the id
+        for name, nested in outputs:
+            if nested:
+                related = nested.get_queryset().filter(pk__in={row[name] for row in rows}).order_by()
+                by_id = {row["id"]: row for row in type(nested)(related, many=True).data}
+                # A row whose nested row was deleted between the two statements is gone as well.
+                rows = [row | {name: by_id[row[name]]} for row in rows if row[name] in by_id]
+        return rows
 
 
 class FastSerializer(serializers.Serializer[Any]):
@@ -27,33 +35,23 @@ class FastSerializer(serializers.Serializer[Any]):
     answer. Fields hold nothing of a request, so that one set serves all; the renderer writes the values.
     """
 
+    class Meta:
+        list_serializer_class = ColumnListSerializer
+
     @property
     def fields(self) -> Any:
         return _fields(type(self), self.partial)
+
+    @staticmethod
+    def get_queryset() -> QuerySet[Any]:
+        """Give the rows that this serializer reads, where it is nested in a list."""
+        raise NotImplementedError
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
         return {
             name: nested.to_representation(getattr(instance, name)) if nested else getattr(instance, name)
             for name, nested in _outputs(type(self))
         }
-
-    def columns(self, prefix: str = "") -> list[str]:
-        """Name the columns of the output: its own, then by their joins those of nested serializers."""
-        names = [prefix + name for name, _ in _outputs(type(self))]
-        for name, nested in _outputs(type(self)):
-            names += nested.columns(f"{prefix}{name}__") if nested else ()
-        return names
-
-    def from_columns(self, row: Sequence[Any]) -> dict[str, Any]:
-        """Make the output of the values of ``columns``; nested output takes the place of its row's id."""
-        names, nested_columns = _layout(type(self))
-        data = dict(zip(names, row, strict=False))
-        for name, nested, columns in nested_columns:
-            data[name] = nested.from_columns(row[columns])
-        return data
-
-    class Meta:
-        list_serializer_class = ColumnListSerializer
 
 
 class QuerySerializer(FastSerializer):
@@ -81,16 +79,3 @@ def _outputs(serializer: Callable[..., Any]) -> list[tuple[str, Any]]:
         for name, field in _fields(serializer, False).items()
         if not field.write_only
     ]
-
-
-@functools.cache
-def _layout(serializer: Callable[..., Any]) -> tuple[list[str], list[tuple[str, Any, slice]]]:
-    """Name the fields that are written, and tell which columns of a row are those of nested serializers."""
-    names, nested_columns = [name for name, _ in _outputs(serializer)], []
-    start = len(names)
-    for name, nested in _outputs(serializer):
-        if nested:
-            end = start + len(nested.columns())
-            nested_columns.append((name, nested, slice(start, end)))
-            start = end
-    return names, nested_columns

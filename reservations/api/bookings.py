@@ -1,63 +1,29 @@
 """Bookings over REST."""
 
-from typing import Any, ClassVar
+from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Prefetch
 from django.shortcuts import get_object_or_404
 from drf_spectacular.utils import PolymorphicProxySerializer
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from catalog.models import Show
 from core.api.authentication import AccessTokenAuthentication, AuthenticatedRequest
 from core.api.exceptions import replay_headers
 from core.api.fields import InstantField, TrueFalseField
 from core.api.operations import operation
 from core.api.pagination import LimitOffsetPagination, PageQuery
-from core.api.serializers import ColumnListSerializer, FastSerializer
+from core.api.serializers import FastSerializer
 from core.api.views import APIView
+from reservations import errors
 from reservations.api.seats import SeatNumberField, SeveralSeatsSerializer
-from reservations.api.shows import ShowSerializer, shows_for_output
-from reservations.availability import with_available_seats
+from reservations.api.shows import ShowSerializer
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
-from reservations.errors import (
-    AlreadyCancelled,
-    NoAdjacentSeats,
-    SeatBlocked,
-    SeatHeld,
-    SeatOutOfRange,
-    SeatsUnavailable,
-    SeatTaken,
-    ShowFull,
-    ShowStarted,
-)
 from reservations.models import Booking
-
-
-class BookingListSerializer(ColumnListSerializer):
-    """Serializes bookings in two statements: several may be of one show, whose seats are counted once."""
-
-    def to_representation(self, data: Any) -> list[dict[str, Any]]:
-        if not isinstance(data, QuerySet):
-            return super().to_representation(data)
-        names = list(self.child.fields)
-        rows = list(data.values("show_id", *(name for name in names if name != "show")))
-        shows = with_available_seats(Show.objects.filter(pk__in={row["show_id"] for row in rows}).order_by())
-        by_id = {show["id"]: show for show in ShowSerializer(shows, many=True).data}
-        return [{name: by_id[row["show_id"]] if name == "show" else row[name] for name in names} for row in rows]
 
 
 class BookingSerializer(FastSerializer):
     """A seat that somebody has, or had."""
-
-    example: ClassVar[dict[str, Any]] = {
-        "id": 1203,
-        "show": ShowSerializer.example,
-        "seat_number": 12,
-        "status": "booked",
-        "created_at": "2026-12-20T09:15:42.318204Z",
-        "cancelled_at": None,
-    }
 
     id = serializers.IntegerField(read_only=True)
     show = ShowSerializer(read_only=True)
@@ -69,9 +35,6 @@ class BookingSerializer(FastSerializer):
     cancelled_at = InstantField(
         read_only=True, allow_null=True, help_text="When the booking was cancelled; null if it was not."
     )
-
-    class Meta:
-        list_serializer_class = BookingListSerializer
 
 
 class BookingQuery(PageQuery):
@@ -93,8 +56,6 @@ class BookingQuery(PageQuery):
 class BookSeatSerializer(SeveralSeatsSerializer):
     """Which seat or seats to book: exactly one of `seat_number`, `seat_numbers` and `best`."""
 
-    example: ClassVar[dict[str, Any]] = {"seat_number": 12}
-
     seat_number = SeatNumberField(required=False, help_text="A JSON integer, 1 to the show's `total_seats`.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
@@ -110,8 +71,6 @@ class BookSeatSerializer(SeveralSeatsSerializer):
 class MoveSerializer(FastSerializer):
     """Where to move a booking."""
 
-    example: ClassVar[dict[str, Any]] = {"seat_number": 7}
-
     seat_number = SeatNumberField(help_text="A JSON integer, 1 to the show's `total_seats`.")
 
 
@@ -126,16 +85,15 @@ class BookView(APIView):
             "Booked", [BookingSerializer, BookingSerializer(many=True)], resource_type_field_name=None, many=False
         ),
         status=201,
-        example=BookingSerializer.example,
         refusals=[
-            SeatOutOfRange,
-            SeatTaken,
-            SeatHeld,
-            SeatBlocked,
-            SeatsUnavailable,
-            NoAdjacentSeats,
-            ShowFull,
-            ShowStarted,
+            errors.SeatOutOfRange,
+            errors.SeatTaken,
+            errors.SeatHeld,
+            errors.SeatBlocked,
+            errors.SeatsUnavailable,
+            errors.NoAdjacentSeats,
+            errors.ShowFull,
+            errors.ShowStarted,
         ],
         idempotent=True,
         metric="book",
@@ -160,7 +118,9 @@ class BookingView(APIView):
     @operation("getBooking", "Get a booking", response=BookingSerializer)
     def get(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own; somebody else's is `not_found`."""
-        bookings = Booking.objects.filter(user=request.user.pk).prefetch_related(Prefetch("show", shows_for_output()))
+        bookings = Booking.objects.filter(user=request.user.pk).prefetch_related(
+            Prefetch("show", ShowSerializer.get_queryset())
+        )
         return Response(BookingSerializer(get_object_or_404(bookings, pk=booking_id)).data)
 
 
@@ -171,8 +131,7 @@ class CancelView(APIView):
         "cancelBooking",
         "Cancel a booking",
         response=BookingSerializer,
-        example={**BookingSerializer.example, "status": "cancelled", "cancelled_at": "2026-12-21T20:04:11.027350Z"},
-        refusals=[AlreadyCancelled, ShowStarted],
+        refusals=[errors.AlreadyCancelled, errors.ShowStarted],
         idempotent=True,
         metric="cancel",
     )
@@ -191,7 +150,14 @@ class MoveView(APIView):
         "Move a booking to another seat",
         request=MoveSerializer,
         response=BookingSerializer,
-        refusals=[AlreadyCancelled, SeatOutOfRange, SeatTaken, SeatHeld, SeatBlocked, ShowStarted],
+        refusals=[
+            errors.AlreadyCancelled,
+            errors.SeatOutOfRange,
+            errors.SeatTaken,
+            errors.SeatHeld,
+            errors.SeatBlocked,
+            errors.ShowStarted,
+        ],
         idempotent=True,
         metric="move",
     )

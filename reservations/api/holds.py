@@ -1,7 +1,5 @@
 """Holds over REST."""
 
-from typing import Any, ClassVar
-
 from django.db.models import Prefetch
 from rest_framework import serializers
 from rest_framework.response import Response
@@ -16,19 +14,10 @@ from core.api.pagination import LimitOffsetPagination, PageQuery
 from core.api.serializers import FastSerializer
 from core.api.views import APIView
 from core.errors import NotFound
+from reservations import errors
 from reservations.api.bookings import BookingSerializer
 from reservations.api.seats import SeveralSeatsSerializer
-from reservations.api.shows import ShowSerializer, shows_for_output
-from reservations.errors import (
-    HoldConfirmed,
-    HoldExpired,
-    NoAdjacentSeats,
-    SeatOutOfRange,
-    SeatsUnavailable,
-    ShowFull,
-    ShowStarted,
-    TooManyHeld,
-)
+from reservations.api.shows import ShowSerializer
 from reservations.holds import confirm_hold, extend_hold, hold_seats, load_seats, release_hold
 from reservations.models import Hold, HoldQuerySet
 
@@ -42,14 +31,6 @@ class HeldSeatSerializer(FastSerializer):
 
 class HoldSerializer(FastSerializer):
     """Seats that are kept for somebody."""
-
-    example: ClassVar[dict[str, Any]] = {
-        "id": 77,
-        "show": ShowSerializer.example,
-        "seats": [{"seat_number": 17, "label": "B7"}, {"seat_number": 18, "label": "B8"}],
-        "created_at": "2026-12-20T09:15:42.318204Z",
-        "expires_at": "2026-12-20T09:25:42.318204Z",
-    }
 
     id = serializers.IntegerField()
     show = ShowSerializer()
@@ -67,7 +48,14 @@ class HoldsView(APIView):
         request=SeveralSeatsSerializer,
         response=HoldSerializer,
         status=201,
-        refusals=[SeatOutOfRange, ShowStarted, ShowFull, TooManyHeld, SeatsUnavailable, NoAdjacentSeats],
+        refusals=[
+            errors.SeatOutOfRange,
+            errors.ShowStarted,
+            errors.ShowFull,
+            errors.TooManyHeld,
+            errors.SeatsUnavailable,
+            errors.NoAdjacentSeats,
+        ],
         idempotent=True,
         metric="hold",
     )
@@ -96,7 +84,7 @@ class HoldView(APIView):
     @operation(
         "releaseHold",
         "Release a hold",
-        refusals=[HoldConfirmed, HoldExpired, ShowStarted],
+        refusals=[errors.HoldConfirmed, errors.HoldExpired, errors.ShowStarted],
         idempotent=True,
         metric="release",
     )
@@ -115,7 +103,7 @@ class ConfirmView(APIView):
         "Confirm a hold",
         response=BookingSerializer(many=True),
         status=201,
-        refusals=[HoldExpired, ShowStarted],
+        refusals=[errors.HoldExpired, errors.ShowStarted],
         idempotent=True,
         metric="confirm",
     )
@@ -134,7 +122,7 @@ class ExtendView(APIView):
         "extendHold",
         "Extend a hold",
         response=HoldSerializer,
-        refusals=[HoldConfirmed, HoldExpired, ShowStarted],
+        refusals=[errors.HoldConfirmed, errors.HoldExpired, errors.ShowStarted],
         idempotent=True,
         metric="extend",
     )
@@ -158,6 +146,6 @@ class MyHoldsView(APIView):
 
 def _loaded(holds: HoldQuerySet) -> list[Hold]:
     """Load holds with their shows and seats, but for those that have run out meanwhile."""
-    found = list(holds.prefetch_related(Prefetch("show", shows_for_output())))
+    found = list(holds.prefetch_related(Prefetch("show", ShowSerializer.get_queryset())))
     load_seats(found)
     return [hold for hold in found if hold.expires_at]

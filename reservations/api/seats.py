@@ -1,7 +1,7 @@
 """Seats over REST: maps, the best seats, and blocked seats."""
 
 import hashlib
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from django.http.response import HttpResponseBase
@@ -75,8 +75,6 @@ class SeatNumberField(StrictIntegerField):
 class SeveralSeatsSerializer(FastSerializer):
     """Which seats: their numbers, or how many are to be the best that are to be had. Exactly one of the two."""
 
-    example: ClassVar[dict[str, Any]] = {"seat_numbers": [3, 4, 5]}
-
     seat_numbers = SeatNumbersField(required=False, help_text="1 to 10 different seats; all are taken or none.")
     best = StrictIntegerField(
         required=False,
@@ -100,8 +98,6 @@ class BestSeatsQuery(QuerySerializer):
 
 class BestSeatsSerializer(FastSerializer):
     """The best seats that are to be had; nobody holds them yet."""
-
-    example: ClassVar[dict[str, Any]] = {"seat_numbers": [17, 18, 19], "labels": ["B7", "B8", "B9"]}
 
     seat_numbers = serializers.ListField(child=serializers.IntegerField(min_value=1), help_text="Ascending.")
     labels = serializers.ListField(child=serializers.CharField(), help_text="Row and place of each.")
@@ -150,22 +146,6 @@ class SeatSummarySerializer(FastSerializer):
 class SeatMapSerializer(FastSerializer):
     """The seats of a show at a moment."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "show": {**ShowSerializer.example, "total_seats": 3, "available_seats": 1},
-        "version": "8841",
-        "summary": {"total": 3, "available": 1, "held": 1, "booked": 1, "blocked": 0, "largest_block": 1},
-        "rows": [
-            {
-                "row": "A",
-                "seats": [
-                    {"seat_number": 1, "label": "A1", "status": "booked", "mine": False},
-                    {"seat_number": 2, "label": "A2", "status": "held", "mine": True},
-                    {"seat_number": 3, "label": "A3", "status": "available", "mine": False},
-                ],
-            }
-        ],
-    }
-
     show = ShowSerializer()
     version = serializers.CharField(help_text="Names this state of the seats; send it back as `since`.")
     summary = SeatSummarySerializer()
@@ -194,16 +174,12 @@ _STATUS_AND_MINE = [(status, mine) for mine in (False, True) for status in STATE
 class BlockSeatsSerializer(FastSerializer):
     """Which seats are not sold, and why."""
 
-    example: ClassVar[dict[str, Any]] = {"seat_numbers": [1, 2], "reason": "House seats"}
-
     seat_numbers = BlockedNumbersField(help_text="1 to 100 different seats; all are blocked or none.")
     reason = TextField(trim_whitespace=True, max_length=LONGEST_REASON, help_text="For staff; 1 to 200 characters.")
 
 
 class BlockedSeatSerializer(FastSerializer):
     """A seat that is not sold."""
-
-    example: ClassVar[dict[str, Any]] = {"seat_number": 1, "label": "A1", "reason": "House seats"}
 
     seat_number = serializers.IntegerField(min_value=1, max_value=MOST_SEATS)
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]

@@ -1,7 +1,7 @@
 """Shows over REST."""
 
 from datetime import time
-from typing import Any, ClassVar
+from typing import Any
 
 from django.shortcuts import get_object_or_404
 from rest_framework import serializers
@@ -25,16 +25,6 @@ from reservations.errors import SeatsInUse
 class ShowSerializer(FastSerializer):
     """One showing of a movie on a screen."""
 
-    example: ClassVar[dict[str, Any]] = {
-        "id": 31,
-        "movie": MovieSerializer.example,
-        "screen_name": "Aurora",
-        "date_time": "2026-12-24T18:30:00Z",
-        "total_seats": 240,
-        "seats_per_row": 20,
-        "available_seats": 112,
-    }
-
     id = serializers.IntegerField(read_only=True)
     movie = MovieSerializer(read_only=True)
     screen_name = TextField(trim_whitespace=True, max_length=100, help_text="1 to 100 characters.")
@@ -53,6 +43,10 @@ class ShowSerializer(FastSerializer):
         min_value=0,
         help_text="Seats that nobody had booked or held when the answer was made, and that are sold.",
     )
+
+    @staticmethod
+    def get_queryset() -> ShowQuerySet:
+        return with_available_seats(Show.objects.select_related("movie"))
 
 
 class ShowQuery(PageQuery):
@@ -77,11 +71,6 @@ class ShowQuery(PageQuery):
         default="date_time",
         help_text="`-` is descending. Shows that are equal in it follow by `id`.",
     )
-
-
-def shows_for_output() -> ShowQuerySet:
-    """Give shows with what ``ShowSerializer`` reads."""
-    return with_available_seats(Show.objects.select_related("movie"))
 
 
 class MovieShowsView(APIView):
@@ -145,4 +134,4 @@ class ShowView(APIView):
 
 
 def _serialized(show_id: int) -> dict[str, Any]:
-    return ShowSerializer(get_object_or_404(shows_for_output(), pk=show_id)).data
+    return ShowSerializer(get_object_or_404(ShowSerializer.get_queryset(), pk=show_id)).data
