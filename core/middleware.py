@@ -18,7 +18,7 @@ from django.utils.deprecation import MiddlewareMixin
 
 from core.api.exceptions import error_response, headers_of, status_of
 from core.database import refusal_of
-from core.errors import LockNotAvailable
+from core.errors import DomainError, LockNotAvailable
 from core.observability.logs import request_id
 
 log = logging.getLogger("request")
@@ -53,7 +53,7 @@ class RequestLogMiddleware:
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             }
-            # The server tries such a request again: it is an attempt, and not yet the answer.
+            # core.server tries again after a missed lock, or logs the answer itself.
             is_attempt = isinstance(getattr(response, "refusal", None), LockNotAvailable)
             level = logging.DEBUG if is_attempt else logging.INFO
             log.log(level, "%s %s", request.method, request.path, extra={"facts": facts})
@@ -105,10 +105,11 @@ class ExceptionMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not request.path_info.startswith("/admin"):
             return error_response(exception)
-        if isinstance(exception, DatabaseError | InterfaceError) and (refusal := refusal_of(exception)):
-            response = HttpResponse(
-                str(refusal), content_type="text/plain", status=status_of(refusal), headers=headers_of(refusal)
-            )
-            response.refusal = refusal  # type: ignore[attr-defined]
-            return response
-        return None
+        refusal = refusal_of(exception) if isinstance(exception, DatabaseError | InterfaceError) else exception
+        if not isinstance(refusal, DomainError):
+            return None
+        response = HttpResponse(
+            str(refusal), content_type="text/plain", status=status_of(refusal), headers=headers_of(refusal)
+        )
+        response.refusal = refusal  # type: ignore[attr-defined]
+        return response

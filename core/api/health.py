@@ -17,6 +17,7 @@ class HealthSerializer(serializers.Serializer[None]):
 
 class LiveView(PublicAPIView):
     tag = "service"
+    worker_pool = "health"
 
     @operation("livez", "Is the process alive?", response=HealthSerializer, database=False)
     def get(self, request: Request) -> Response:
@@ -26,6 +27,7 @@ class LiveView(PublicAPIView):
 
 class ReadyView(PublicAPIView):
     tag = "service"
+    worker_pool = "readiness"
 
     @operation("readyz", "Can it serve?", response=HealthSerializer)
     def get(self, request: Request) -> Response:

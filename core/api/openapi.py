@@ -81,7 +81,7 @@ class AutoSchema(openapi.AutoSchema):
         declared = self.declared
         return [
             *([declared.query] if declared.query else []),
-            *([_IDEMPOTENCY_KEY] if declared.idempotent else []),
+            *([_IDEMPOTENCY_KEY] if declared.verb else []),
             *([_IF_NONE_MATCH] if declared.etag else []),
         ]
 
@@ -100,12 +100,13 @@ class AutoSchema(openapi.AutoSchema):
         """Add the headers of the answer, 304, and the refusals."""
         document: Any = super().get_operation(*args)
         declared = self.declared
+        is_paged = declared.query and issubclass(declared.query, PageQuery)
         responses = document["responses"]
         (answer,) = responses.values()
         answer["headers"] = _references(
             "X-Request-ID",
-            *(["X-Total-Count", "Link"] if self._is_paged else []),
-            *(["Idempotent-Replayed"] if declared.idempotent else []),
+            *(["X-Total-Count", "Link"] if is_paged else []),
+            *(["Idempotent-Replayed"] if declared.verb else []),
             *(["ETag"] if declared.etag else []),
         )
         if declared.links:
@@ -127,11 +128,6 @@ class AutoSchema(openapi.AutoSchema):
     def _status(self) -> int:
         return 204 if self.declared.response is None else self.declared.status
 
-    @property
-    def _is_paged(self) -> bool:
-        query = self.declared.query
-        return bool(query) and issubclass(query, PageQuery)
-
     def _refusals(self, document: dict[str, Any]) -> Iterator[Exception]:
         """Give an instance of each refusal that the operation can answer."""
         declared, security = self.declared, document["security"]
@@ -152,8 +148,9 @@ class AutoSchema(openapi.AutoSchema):
             kinds += [errors.OutcomeUnknown] if self.method != "GET" else []
         if self.path != "/livez":
             kinds += [errors.Overloaded]
-        if declared.idempotent:
+        if declared.verb:
             kinds += [errors.IdempotencyKeyInvalid, errors.IdempotencyKeyReused, errors.IdempotencyInProgress]
+            kinds += declared.verb.refusals
         for kind in dict.fromkeys([*kinds, *declared.refusals]):
             yield kind(**kind.example)
         yield exceptions.NotAcceptable()

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from core.errors import DomainError
+from core.idempotency import Operation as Verb
 
 M = TypeVar("M", bound=Callable[..., Any])
 
@@ -26,16 +27,16 @@ class Operation:
     media_type: str | None = None
     """Of an answer that is not JSON."""
     refusals: Sequence[type[DomainError]] = ()
-    """What this operation alone can refuse."""
+    """What it can refuse besides, apart from what is refused everywhere."""
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The operations that take something of the answer, and what."""
-    idempotent: bool = False
-    """Whether it takes an idempotency key."""
+    verb: Verb[Any] | None = None
+    """The verb of the domain that it runs: it takes an idempotency key, and has refusals of its own."""
     etag: bool = False
     database: bool = True
     """Whether the database is asked."""
     metric: str = ""
-    """The name under which outcomes are counted; without one they are not."""
+    """The name under which outcomes are counted, if it is not the verb's."""
 
 
 def operation(operation_id: str, summary: str, **declared: Any) -> Callable[[M], M]:

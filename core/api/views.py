@@ -8,6 +8,7 @@ from rest_framework.request import Request
 
 from core.api.operations import Operation
 from core.api.parsers import refuse_chunked_body
+from core.errors import DomainError, LockNotAvailable
 from core.observability import metrics
 
 
@@ -29,14 +30,15 @@ class APIView(views.APIView):
         super().initial(request, *args, **kwargs)
         declared: Operation | None = getattr(getattr(self, str(request.method).lower()), "operation", None)
         if declared:
-            self.metric = declared.metric
+            self.metric = declared.metric or (declared.verb.name if declared.verb else "")
             if declared.request:
                 refuse_chunked_body(request)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
-        if self.metric:
-            metrics.count_operation(self.metric, _outcome(response), "rest")
+        refusal = getattr(response, "refusal", None)
+        if self.metric and not isinstance(refusal, LockNotAvailable):  # after which core.server tries again
+            metrics.count_operation(self.metric, _outcome(response, refusal), "rest")
         return response
 
 
@@ -47,11 +49,10 @@ class PublicAPIView(APIView):
     permission_classes = [AllowAny]
 
 
-def _outcome(response: Any) -> str:
+def _outcome(response: Any, refusal: DomainError | None) -> str:
     """Name what came of an operation: done, replayed, or the code of a refusal."""
     if response.has_header("Idempotent-Replayed"):
         return "replayed"
     if response.status_code < 400:
         return "done"
-    refusal = getattr(response, "refusal", None)
-    return str(refusal.code) if refusal else "invalid" if response.status_code < 500 else "fault"
+    return refusal.code if refusal else "invalid" if response.status_code < 500 else "fault"

@@ -15,10 +15,9 @@ from core.api.operations import operation
 from core.api.pagination import LimitOffsetPagination, PageQuery
 from core.api.serializers import FastSerializer
 from core.api.views import APIView
-from reservations import errors
 from reservations.api.seats import SeatNumberField, SeveralSeatsSerializer
 from reservations.api.shows import ShowSerializer
-from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
+from reservations.booking import BOOK, BOOK_SEVERAL, CANCEL, MOVE, book_seat, book_seats, cancel_booking, move_booking
 from reservations.models import Booking
 
 
@@ -85,18 +84,8 @@ class BookView(APIView):
             "Booked", [BookingSerializer, BookingSerializer(many=True)], resource_type_field_name=None, many=False
         ),
         status=201,
-        refusals=[
-            errors.SeatOutOfRange,
-            errors.SeatTaken,
-            errors.SeatHeld,
-            errors.SeatBlocked,
-            errors.SeatsUnavailable,
-            errors.NoAdjacentSeats,
-            errors.ShowFull,
-            errors.ShowStarted,
-        ],
-        idempotent=True,
-        metric="book",
+        verb=BOOK,
+        refusals=BOOK_SEVERAL.refusals,
     )
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
@@ -127,14 +116,7 @@ class BookingView(APIView):
 class CancelView(APIView):
     authentication_classes = [AccessTokenAuthentication]
 
-    @operation(
-        "cancelBooking",
-        "Cancel a booking",
-        response=BookingSerializer,
-        refusals=[errors.AlreadyCancelled, errors.ShowStarted],
-        idempotent=True,
-        metric="cancel",
-    )
+    @operation("cancelBooking", "Cancel a booking", response=BookingSerializer, verb=CANCEL)
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own. The seat is free at once, and the booking stays as history."""
         key = request.headers.get("Idempotency-Key")
@@ -146,32 +128,15 @@ class MoveView(APIView):
     authentication_classes = [AccessTokenAuthentication]
 
     @operation(
-        "moveBooking",
-        "Move a booking to another seat",
-        request=MoveSerializer,
-        response=BookingSerializer,
-        refusals=[
-            errors.AlreadyCancelled,
-            errors.SeatOutOfRange,
-            errors.SeatTaken,
-            errors.SeatHeld,
-            errors.SeatBlocked,
-            errors.ShowStarted,
-        ],
-        idempotent=True,
-        metric="move",
+        "moveBooking", "Move a booking to another seat", request=MoveSerializer, response=BookingSerializer, verb=MOVE
     )
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own, to another seat of the same show. The booking has the one seat or the other at any moment, and
         keeps its id."""
         serializer = MoveSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
-        booking = move_booking(
-            user=request.user,
-            booking_id=booking_id,
-            idempotency_key=request.headers.get("Idempotency-Key"),
-            **serializer.validated_data,
-        )
+        seat, key = serializer.validated_data, request.headers.get("Idempotency-Key")
+        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **seat)
         return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
 
 

@@ -14,11 +14,10 @@ from core.api.pagination import LimitOffsetPagination, PageQuery
 from core.api.serializers import FastSerializer
 from core.api.views import APIView
 from core.errors import NotFound
-from reservations import errors
+from reservations import holds
 from reservations.api.bookings import BookingSerializer
 from reservations.api.seats import SeveralSeatsSerializer
 from reservations.api.shows import ShowSerializer
-from reservations.holds import confirm_hold, extend_hold, hold_seats, load_seats, release_hold
 from reservations.models import Hold, HoldQuerySet
 
 
@@ -43,21 +42,7 @@ class HoldsView(APIView):
     authentication_classes = [AccessTokenAuthentication]
 
     @operation(
-        "holdSeats",
-        "Hold seats",
-        request=SeveralSeatsSerializer,
-        response=HoldSerializer,
-        status=201,
-        refusals=[
-            errors.SeatOutOfRange,
-            errors.ShowStarted,
-            errors.ShowFull,
-            errors.TooManyHeld,
-            errors.SeatsUnavailable,
-            errors.NoAdjacentSeats,
-        ],
-        idempotent=True,
-        metric="hold",
+        "holdSeats", "Hold seats", request=SeveralSeatsSerializer, response=HoldSerializer, status=201, verb=holds.HOLD
     )
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """The seats are nobody else's for ten minutes, but never beyond the show's beginning; all are held or none.
@@ -65,7 +50,7 @@ class HoldsView(APIView):
         serializer = SeveralSeatsSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         key = request.headers.get("Idempotency-Key")
-        hold = hold_seats(user=request.user, show_id=show_id, idempotency_key=key, **serializer.validated_data)
+        hold = holds.hold_seats(user=request.user, show_id=show_id, idempotency_key=key, **serializer.validated_data)
         return Response(HoldSerializer(hold).data, status=201, headers=replay_headers(hold))
 
 
@@ -76,41 +61,27 @@ class HoldView(APIView):
     def get(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """One's own, while it can be confirmed; any other is `not_found`."""
         user = user_of(request.user)  # releasing verifies the account in its statement; reading has to do it here
-        holds = _loaded(Hold.objects.filter(user=user, pk=hold_id).live())
-        if not holds:
+        found = _loaded(Hold.objects.filter(user=user, pk=hold_id).live())
+        if not found:
             raise NotFound
-        return Response(HoldSerializer(holds[0]).data)
+        return Response(HoldSerializer(found[0]).data)
 
-    @operation(
-        "releaseHold",
-        "Release a hold",
-        refusals=[errors.HoldConfirmed, errors.HoldExpired, errors.ShowStarted],
-        idempotent=True,
-        metric="release",
-    )
+    @operation("releaseHold", "Release a hold", verb=holds.RELEASE)
     def delete(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """One's own. The seats are free at once."""
         key = request.headers.get("Idempotency-Key")
-        released = release_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
+        released = holds.release_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
         return Response(status=204, headers=replay_headers(released))
 
 
 class ConfirmView(APIView):
     authentication_classes = [AccessTokenAuthentication]
 
-    @operation(
-        "confirmHold",
-        "Confirm a hold",
-        response=BookingSerializer(many=True),
-        status=201,
-        refusals=[errors.HoldExpired, errors.ShowStarted],
-        idempotent=True,
-        metric="confirm",
-    )
+    @operation("confirmHold", "Confirm a hold", response=BookingSerializer(many=True), status=201, verb=holds.CONFIRM)
     def post(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """Its seats are booked, all of them. To confirm again is answered with the same bookings."""
         key = request.headers.get("Idempotency-Key")
-        bookings = confirm_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
+        bookings = holds.confirm_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
         data = BookingSerializer(bookings, many=True).data
         return Response(data, status=201, headers=replay_headers(bookings))
 
@@ -118,18 +89,11 @@ class ConfirmView(APIView):
 class ExtendView(APIView):
     authentication_classes = [AccessTokenAuthentication]
 
-    @operation(
-        "extendHold",
-        "Extend a hold",
-        response=HoldSerializer,
-        refusals=[errors.HoldConfirmed, errors.HoldExpired, errors.ShowStarted],
-        idempotent=True,
-        metric="extend",
-    )
+    @operation("extendHold", "Extend a hold", response=HoldSerializer, verb=holds.EXTEND)
     def post(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """Ten minutes from now, but at most thirty from the first, and never beyond the show's beginning."""
         key = request.headers.get("Idempotency-Key")
-        hold = extend_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
+        hold = holds.extend_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
         return Response(HoldSerializer(hold).data, headers=replay_headers(hold))
 
 
@@ -138,14 +102,14 @@ class MyHoldsView(APIView):
     def get(self, request: AuthenticatedRequest) -> Response:
         """A plain array of those that can be confirmed, the first to run out first."""
         PageQuery(data=request.query_params).is_valid(raise_exception=True)
-        holds = Hold.objects.filter(user=request.user.pk).live().first_to_expire()
+        live = Hold.objects.filter(user=request.user.pk).live().first_to_expire()
         paginator = LimitOffsetPagination()
-        page = paginator.paginate_queryset(holds, request, view=self)
+        page = paginator.paginate_queryset(live, request, view=self)
         return paginator.get_paginated_response(HoldSerializer(_loaded(page), many=True).data)
 
 
-def _loaded(holds: HoldQuerySet) -> list[Hold]:
+def _loaded(queryset: HoldQuerySet) -> list[Hold]:
     """Load holds with their shows and seats, but for those that have run out meanwhile."""
-    found = list(holds.prefetch_related(Prefetch("show", ShowSerializer.get_queryset())))
-    load_seats(found)
+    found = list(queryset.prefetch_related(Prefetch("show", ShowSerializer.get_queryset())))
+    holds.load_seats(found)
     return [hold for hold in found if hold.expires_at]
