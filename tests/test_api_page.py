@@ -16,14 +16,14 @@ from django.contrib.auth.password_validation import MinimumLengthValidator, get_
 from django.urls import resolve
 from graphql import GraphQLObjectType, GraphQLUnionType, build_ast_schema, get_named_type, parse, print_type, validate
 
-from catalog.api.serializers import MovieSerializer
+from catalog.api.movies import MovieSerializer
 from catalog.models import LONGEST_MOVIE, LONGEST_ROW, LONGEST_TITLE, MOST_SEATS, Show
 from core import idempotency
 from core.accounts import LONGEST_PASSWORD
+from core.api.accounts import UserSerializer
+from core.api.pages import openapi_document
 from core.api.pagination import LARGEST_PAGE
 from core.api.parsers import DEEPEST
-from core.api.serializers import UserSerializer
-from core.api.views import openapi_document
 from core.errors import RequestTimeout
 from core.models import User
 from core.server import streams
@@ -32,8 +32,10 @@ from graphql_api import limits
 from graphql_api import pagination as connections
 from graphql_api.schema import schema
 from reservations import best_seats
-from reservations.api.seat_serializers import BlockedSeatSerializer, HoldSerializer, SeatMapSerializer
-from reservations.api.serializers import BookingSerializer, ShowSerializer
+from reservations.api.bookings import BookingSerializer
+from reservations.api.holds import HoldSerializer
+from reservations.api.seats import BlockedSeatSerializer, SeatMapSerializer
+from reservations.api.shows import ShowSerializer
 from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES
 from reservations.staff import MAX_BLOCKED_AT_ONCE

@@ -34,7 +34,7 @@ from django.db import connections
 from django.http import HttpResponse
 from django.urls import set_script_prefix
 
-from core.api.rest import answer_exception
+from core.api.exceptions import error_response
 from core.errors import DomainError, Invalid, LockNotAvailable, Overloaded, PayloadTooLarge, RequestTimeout
 from core.observability import metrics, tracing
 from core.server.refusals import Refused
@@ -225,7 +225,7 @@ class Gate(BaseHandler):
         try:
             request = ASGIRequest(scope, BytesIO(body))
         except UnicodeDecodeError:
-            return answer_exception(Invalid(errors={}))
+            return error_response(Invalid(errors={}))
         if "CONTENT_LENGTH" in request.META:
             request.META["CONTENT_LENGTH"] = str(len(body))
         request.META["core.can_retry"] = can_retry
