@@ -109,7 +109,7 @@ class SeatMapQuery(QuerySerializer):
     since = serializers.CharField(
         required=False,
         trim_whitespace=False,
-        max_length=60,
+        max_length=6000,
         help_text="The `version` of an earlier map: `rows` then has only the seats that have changed since.",
     )
 
@@ -215,7 +215,7 @@ def _digest(seats: SeatMap) -> str:
     show = seats.show
     facts = [show.pk, show.screen_name, show.date_time, show.total_seats, show.seats_per_row]
     facts += [show.movie.pk, show.movie.title, show.movie.duration_minutes]
-    digest = hashlib.blake2b(orjson.dumps([facts, seats.version, sorted(seats.changed or ())]), digest_size=16)
+    digest = hashlib.blake2b(orjson.dumps([facts, sorted(seats.changed or ())]), digest_size=16)
     digest.update(b"all" if seats.changed is None else b"changed")
     digest.update(seats.codes)
     return digest.hexdigest()
