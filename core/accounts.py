@@ -18,8 +18,7 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 from core.database import durable_transaction, violates
 from core.errors import AccountInactive, Invalid, NoActiveAccount, TokenNotValid
 from core.models import Account, User
-from core.observability.metrics import counted
-from core.throttling import spend_try, spend_try_on_account
+from core.throttling import consume, consume_for_account
 
 LONGEST_PASSWORD = 1000
 
@@ -32,14 +31,13 @@ class TokenPair:
     refresh: str
 
 
-@counted("signup")
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
     """Open an account without any rights.
 
     :raises Throttled: too many sign-ups from this address.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
-    spend_try("signup", address=address)
+    consume("signup", address=address)
     user = User(username=username, email=User.objects.normalize_email(email))
     _refuse_unacceptable(user, password)
     user.set_password(password)
@@ -50,15 +48,14 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     return user
 
 
-@counted("login")
 def log_in(*, username: str, password: str, address: str) -> TokenPair:
     """Exchange a name and a password for a pair of tokens.
 
     :raises Throttled: too many tries from this address, or on this account.
     :raises NoActiveAccount: no active account has this name and password.
     """
-    spend_try("login", address=address)
-    spend_try_on_account(username)
+    consume("login", address=address)
+    consume_for_account(username)
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
         raise NoActiveAccount
@@ -68,21 +65,19 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
         raise NoActiveAccount from fault
 
 
-@counted("refresh")
 def refresh(*, token: str, address: str) -> TokenPair:
     """Exchange a refresh token for a new pair; the old one is spent.
 
     :raises Throttled: too many tries from this address.
     :raises TokenNotValid: malformed, expired, spent or revoked, or its account is gone or was deactivated.
     """
-    spend_try("refresh", address=address)
+    consume("refresh", address=address)
     try:
         return _exchange(token)
     except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
         raise TokenNotValid from fault
 
 
-@counted("logout")
 @durable_transaction
 def log_out(*, token: str) -> None:
     """Spend a refresh token.

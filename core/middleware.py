@@ -18,7 +18,8 @@ from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 from core.api.rest import STATUS, answer_exception, headers_of
-from core.database import lock_was_missed, refusal_of
+from core.database import refusal_of
+from core.errors import LockNotAvailable
 from core.observability.logs import request_id
 
 log = logging.getLogger("request")
@@ -47,7 +48,7 @@ class RequestLog:
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = identity
-            if lock_was_missed.get() and request.META.get("core.can_retry"):
+            if isinstance(getattr(response, "refusal", None), LockNotAvailable) and request.META.get("core.can_retry"):
                 return response  # which nobody gets: see core.server.gate
             facts = {
                 "method": request.method,

@@ -11,7 +11,7 @@ from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionContext
 
 from core.accounts import Bearer, user_of
-from core.errors import NotAuthenticated, TokenNotValid
+from core.errors import LockNotAvailable, NotAuthenticated, TokenNotValid
 from core.models import User
 
 
@@ -27,6 +27,8 @@ class Context:
     """The request's ``operationName``."""
     replayed: bool = False
     """Whether the outcome is that of an earlier request with the same idempotency key."""
+    lock_not_available: LockNotAvailable | None = None
+    """The refusal that core.server tries again after, also where it is answered as data."""
     subscription: ExecutionContext | None = None
     """The operation, if it is a subscription: the view hands it over to graphql_api.subscriptions."""
 

@@ -6,7 +6,7 @@ from typing import Any
 import strawberry
 
 from core import accounts
-from core.errors import DomainError
+from core.errors import DomainError, LockNotAvailable
 from core.observability.metrics import count_operation
 from graphql_api import inputs
 from graphql_api.context import IGNORES_TOKEN, VERIFIES_ACCOUNT, Info
@@ -24,6 +24,9 @@ def call(info: Info, operation: str, function: Callable[..., Any], **arguments: 
     """Call a function of the domain, and count its outcome."""
     try:
         result = function(**arguments)
+    except LockNotAvailable as refusal:
+        info.context.lock_not_available = refusal
+        raise  # and counted when core.server has tried again
     except DomainError as refusal:
         info.context.replayed = refusal.replayed
         count_operation(operation, "replayed" if refusal.replayed else refusal.code, "graphql")

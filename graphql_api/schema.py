@@ -20,6 +20,7 @@ from graphql_api.context import TokenCheck
 from graphql_api.errors import EXCEPTION_HANDLERS, log_internal_error
 from graphql_api.executor import ListExecutor
 from graphql_api.limits import MOST_TOKENS, CostLimiter
+from graphql_api.movie_cache import MovieCache
 from graphql_api.mutations import Mutation
 from graphql_api.queries import Query
 from graphql_api.subscriptions import Subscription
@@ -57,6 +58,7 @@ schema = Schema(
         CostLimiter,
         TokenCheck,
         HandOverSubscription,
+        MovieCache,
     ],
     exception_handlers=EXCEPTION_HANDLERS,
     execution_context_class=ListExecutor,

@@ -67,6 +67,7 @@ class GraphQLView(views.GraphQLView[Context, None]):
             )
         except CannotGetOperationTypeError as error:
             raise GraphQLError(error.as_http_error_reason()) from error
+        sub_response.refusal = context.lock_not_available
         _set_status_and_headers(sub_response, result, context)
         return result
 
@@ -81,7 +82,7 @@ class GraphQLView(views.GraphQLView[Context, None]):
 
     def create_response(self, response_data: Any, sub_response: Any) -> HttpResponseBase:
         response: Any = super().create_response(response_data, sub_response)
-        response.refusal = getattr(sub_response, "refusal", None)  # a missed lock is retried by the server
+        response.refusal = getattr(sub_response, "refusal", None)
         if "errors" not in response_data and subscriptions.accepts_only_events(self.request):
             return subscriptions.as_event_stream(response)
         return response  # type: ignore[no-any-return]

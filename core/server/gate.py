@@ -35,8 +35,7 @@ from django.http import HttpResponse
 from django.urls import set_script_prefix
 
 from core.api.rest import answer_exception
-from core.database import lock_was_missed
-from core.errors import DomainError, Invalid, Overloaded, PayloadTooLarge, RequestTimeout
+from core.errors import DomainError, Invalid, LockNotAvailable, Overloaded, PayloadTooLarge, RequestTimeout
 from core.observability import metrics, tracing
 from core.server.refusals import Refused
 from core.server.streams import EventStream, Streams
@@ -219,7 +218,6 @@ class Gate(BaseHandler):
 
     def _in_thread(self, scope: Scope, body: bytes, can_retry: bool) -> HttpResponse | EventStream | None:
         """Answer; None if a lock was not had and the request may come again."""
-        lock_was_missed.set(False)
         set_script_prefix(scope.get("root_path", "") or "/")
         request_started.send(sender=type(self), scope=scope)
         try:
@@ -235,8 +233,9 @@ class Gate(BaseHandler):
             response = self.get_response(request)
         whole = _whole(response)
         scope["core.match"] = request.resolver_match
-        comes_again = can_retry and lock_was_missed.get()
-        metrics.end_try(request.resolver_match, missed_a_lock=lock_was_missed.get(), comes_again=comes_again)
+        missed = isinstance(getattr(response, "refusal", None), LockNotAvailable)
+        comes_again = can_retry and missed
+        metrics.end_try(request.resolver_match, missed_a_lock=missed, comes_again=comes_again)
         return None if comes_again else whole
 
 

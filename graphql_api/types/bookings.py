@@ -14,14 +14,14 @@ from graphql_api.pagination import Order
 from graphql_api.types.catalog import Show
 from graphql_api.types.node import DATABASE_ID, Node
 from reservations import models
-from reservations.choosing import MOST_TOGETHER
+from reservations.best_seats import MAX_SEATS_AT_ONCE
 from reservations.holds import load_seats
 
 NEWEST_FIRST = Order("created_at", datetime, descending=True)
 OLDEST_FIRST = Order("created_at", datetime)
 
 BookingStatus = strawberry.enum(
-    models.Booking.Status, name="BookingStatus", description="Whether a booking has its seat."
+    models.BookingStatus, name="BookingStatus", description="Whether a booking has its seat."
 )
 
 
@@ -44,7 +44,7 @@ class Booking(Node):
 @strawberry.type(description="The bookings that were made together.")
 class BookedSeats:
     bookings: list[Booking] = strawberry.field(
-        description="One for each seat, 1 to 10, by the seats' numbers.", metadata=list_size(MOST_TOGETHER)
+        description="One for each seat, 1 to 10, by the seats' numbers.", metadata=list_size(MAX_SEATS_AT_ONCE)
     )
 
 
@@ -72,7 +72,7 @@ class Hold(Node):
     show: Show = batched_field(load_shows, description="The show.")
 
     seats: list[HeldSeat] = batched_field(
-        load_held_seats, description="Its seats, 1 to 10, by their numbers.", metadata=list_size(MOST_TOGETHER)
+        load_held_seats, description="Its seats, 1 to 10, by their numbers.", metadata=list_size(MAX_SEATS_AT_ONCE)
     )
     expires_at: datetime = batched_field(
         load_held_seats, description="When it expires, by the service's clock; its seats are available from then on."

@@ -17,7 +17,7 @@ from graphql_api.pagination import After, Connection, First, Order, Page, connec
 from graphql_api.types.node import DATABASE_ID, Node
 from graphql_api.types.refusals import InvalidInput, Refusal
 from graphql_api.types.seats import SeatMap
-from reservations import choosing, errors, seat_map
+from reservations import best_seats, errors, seat_map
 from reservations.availability import available, available_seats_of
 
 BY_TITLE = Order("title", str)
@@ -157,10 +157,10 @@ def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict
     """
 
     def load() -> dict[int, Any]:
-        choosing.refuse_quantity(quantity, name="quantity")  # before the maps are read
+        best_seats.validate_quantity(quantity, name="quantity")  # before the maps are read
         maps = _seat_maps(show, info, None)
-        found = choosing.best_seats_of([*maps.values()], quantity=quantity, allow_split=allow_split)
-        best = {pk: each for pk, each in found.items() if isinstance(each, choosing.BestSeats)}
+        found = best_seats.best_seats_for_maps([*maps.values()], quantity=quantity, allow_split=allow_split)
+        best = {pk: each for pk, each in found.items() if isinstance(each, best_seats.BestSeats)}
         refusals = {pk: each for pk, each in found.items() if isinstance(each, errors.NoAdjacentSeats)}
         return {
             **{pk: BestSeats(seat_numbers=each.seat_numbers, labels=each.labels) for pk, each in best.items()},

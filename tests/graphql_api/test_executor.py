@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import strawberry
+from django.core.cache import cache
 from django.db import OperationalError
 from graphql import Undefined, execute, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -17,7 +18,7 @@ from core.models import User
 from graphql_api.executor import ListExecutor
 from graphql_api.loaders import Batch, batched_field
 from graphql_api.schema import schema
-from reservations.models import Booking, Hold
+from reservations.models import Booking, Claim, Hold
 from tests.conftest import make_show
 from tests.doors import global_id, token_of
 
@@ -25,7 +26,12 @@ from tests.doors import global_id, token_of
 @pytest.fixture
 def field_by_field(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     """Use the library's own execution context from now on."""
-    return lambda: monkeypatch.setattr(schema, "execution_context_class", StrawberryGraphQLCoreExecutionContext)
+
+    def switch() -> None:
+        cache.clear()  # with answers that are made of movies alone
+        monkeypatch.setattr(schema, "execution_context_class", StrawberryGraphQLCoreExecutionContext)
+
+    return switch
 
 
 @pytest.fixture
@@ -55,7 +61,7 @@ def fill(owner: User, *, movies: int, shows: int) -> None:
             )
             held = Hold.objects.create(user=owner, show=show, size=2, created_at=moment)
             for seat in (3, 4):
-                Booking.claims.create(
+                Claim.objects.create(
                     user=owner,
                     show=show,
                     seat_number=seat,
