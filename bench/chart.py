@@ -56,7 +56,7 @@ def _group(figure: Figures, top: int) -> str:
 def _kind(name: str) -> str:
     if name == LIMIT:
         return "limit"
-    if name == LIBRARY:
+    if name.startswith(LIBRARY):
         return "library"
     return "baseline" if name.startswith("baseline") else "ours"
 

@@ -29,9 +29,9 @@ MOVE = _mutation("moveBooking", "MoveBookingInput", f"... on Booking {{ {_BOOKIN
 HOLD = _mutation("holdSeats", "HoldSeatsInput", _HOLD)
 CONFIRM = _mutation("confirmHold", "ConfirmHoldInput", _BOOKINGS)
 
-MOVIES = f"{{ movies(first: 100) {{ nodes {{ {_MOVIE} }} }} }}"
-SHOWS = f"query($movie: ID!) {{ movie(id: $movie) {{ shows(first: 100) {{ nodes {{ {_SHOW} }} }} }} }}"
-MY_BOOKINGS = f"{{ myBookings(first: 100) {{ nodes {{ {_BOOKING} }} }} }}"
+MOVIES = f"query($first: Int) {{ movies(first: $first) {{ nodes {{ {_MOVIE} }} }} }}"
+SHOWS = f"query($movie: ID!, $first: Int) {{ movie(id: $movie) {{ shows(first: $first) {{ nodes {{ {_SHOW} }} }} }} }}"
+MY_BOOKINGS = f"query($first: Int) {{ myBookings(first: $first) {{ nodes {{ {_BOOKING} }} }} }}"
 SHOW = f"query($show: ID!) {{ show(id: $show) {{ {_SHOW} seatsPerRow }} }}"
 SEAT_MAP = (
     f"query($show: ID!, $since: String) {{ show(id: $show) {{ {_SHOW} seatsPerRow seatMap(since: $since) {{ version"
@@ -47,12 +47,10 @@ WATCH = (
     " { version seats { seatNumber label status } } }"
 )
 
-# The library's names for the same fields.
-_PAGE = "(pagination: {limit: 100})"
-_LIBRARY_SHOW = _SHOW.replace("databaseId", "id")
-LIBRARY_MOVIES = f"{{ movies{_PAGE} {{ id title durationMinutes }} }}"
-LIBRARY_SHOWS = f"query($movie: ID!) {{ movie(pk: $movie) {{ shows{_PAGE} {{ {_LIBRARY_SHOW} }} }} }}"
-LIBRARY_MY_BOOKINGS = f"{{ myBookings{_PAGE} {{ {_BOOKING.replace('databaseId', 'id')} }} }}"
+# The library's connections have edges alone.
+LIBRARY_MOVIES, LIBRARY_SHOWS, LIBRARY_MY_BOOKINGS = (
+    text.replace("nodes {", "edges { node {") + " }" for text in (MOVIES, SHOWS, MY_BOOKINGS)
+)
 
 
 def request(method: str, path: str, *, token: str = "", body: object = None, headers: str = "") -> bytes:

@@ -15,11 +15,14 @@ PUBLISHED = "baseline as published"
 PERSISTENT = "baseline persistent"
 REST = "ours REST"
 GRAPHQL = "ours GraphQL"
-LIBRARY = "library GraphQL"
+LIBRARY = "library GraphQL at its best"
 MANY_SHOWS = "ours REST, many shows by 16"
 COUNTED, JOINED, PLAIN = (f"{PUBLISHED}, {way}" for way in ("a count a show", "a joined Count", "no free seats"))
 UNCHANGED = "ours REST, 304"
-REST_PAGE, GRAPHQL_PAGE = "ours REST, 100", "ours GraphQL, 100"
+PAGES = (20, 100)
+REST_PAGE, GRAPHQL_PAGE, LIBRARY_PAGE = (
+    {size: f"{name}, {size}" for size in PAGES} for name in (REST, GRAPHQL, LIBRARY)
+)
 
 BOOKED = ("booked",)
 REFUSED = ("taken", "full")

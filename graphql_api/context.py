@@ -1,39 +1,47 @@
-"""Who is asking: what every resolver is told of the request."""
+"""The context of a request: who sent it, and what every resolver may need to know about it."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import strawberry
+from graphql import FieldNode, get_operation_ast
+from strawberry.extensions import SchemaExtension
+from strawberry.types import ExecutionContext
 
 from core.accounts import Bearer, user_of
-from core.errors import DomainError, NotAuthenticated, TokenNotValid
+from core.errors import LockNotAvailable, NotAuthenticated, TokenNotValid
 from core.models import User
-
-T = TypeVar("T")
 
 
 @dataclass
 class Context:
-    """Who is asking, and from where."""
+    """Who sent the request, and from which address."""
 
     bearer: Bearer | None
     address: str
-    refused: TokenNotValid | None = None
-    """Why the token that was sent does not hold."""
+    token_error: TokenNotValid | None = None
+    """Why the token that was sent is not valid."""
+    operation_name: str | None = None
+    """The request's ``operationName``."""
     replayed: bool = False
+    """Whether the outcome is that of an earlier request with the same idempotency key."""
+    lock_not_available: LockNotAvailable | None = None
+    """The refusal that core.server tries again after, also where it is answered as data."""
+    subscription: ExecutionContext | None = None
+    """The operation, if it is a subscription: the view hands it over to graphql_api.subscriptions."""
 
     @cached_property
     def account(self) -> User | None:
-        """The account that the token speaks for; None without a token.
+        """The account of the token; None without a token.
 
         :raises AccountInactive: it is gone, was deactivated or has a new password.
         """
         return user_of(self.bearer) if self.bearer else None
 
-    def bearer_or_refuse(self) -> Bearer:
-        """Give what the token says, for a verb that looks at the account itself.
+    def require_bearer(self) -> Bearer:
+        """Return the token's claims, for a domain function that verifies the account itself.
 
         :raises NotAuthenticated: no token was sent.
         """
@@ -41,40 +49,52 @@ class Context:
             raise NotAuthenticated
         return self.bearer
 
-    def refuse_token_that_does_not_hold(self, asked: frozenset[str]) -> None:
-        """Refuse a token that does not hold before anything is done for it.
-
-        :raises TokenNotValid: it can't be read or has run out.
-        :raises AccountInactive: the account is gone, was deactivated or has a new password.
-        """
-        if asked <= _FOR_EVERYBODY:
-            return
-        if self.refused:
-            raise self.refused
-        if not asked <= _LOOKED_AT_BY_THE_VERB:
-            _ = self.account
-
-    def note_replay(self, verb: Callable[[], T]) -> T:
-        """Do the verb, and note whether its outcome is the answer to an earlier request, for a header to tell."""
-        try:
-            told: Any = verb()
-        except DomainError as refusal:
-            self.replayed = refusal.replayed
-            raise
-        self.replayed = told.replayed
-        return cast(T, told)
-
-
-# As in REST, no token is looked at to open, renew or end a session: a front end that sends its old token with every
-# request could not log in again.
-_FOR_EVERYBODY = frozenset({"signup", "login", "refreshToken", "logout", "__typename"})
-
-_LOOKED_AT_BY_THE_VERB = frozenset(
-    {
-        *("bookSeat", "bookSeats", "cancelBooking", "moveBooking"),
-        *("holdSeats", "confirmHold", "extendHold", "releaseHold"),
-        "__typename",
-    }
-)
 
 Info = strawberry.Info[Context, None]
+
+
+# --- Metadata of fields -----------------------------------------------------------------------
+
+
+# As in REST, no token is read to open, renew or end a session: a front end that sends its old token with every request
+# could not log in again.
+IGNORES_TOKEN = {"ignores_token": True}
+
+# The domain function verifies the account together with what it does; a second lookup would be a second statement.
+VERIFIES_ACCOUNT = {"verifies_account": True}
+
+
+class TokenCheck(SchemaExtension):
+    """Refuses a token that is not valid before anything is done, unless the fields' metadata says otherwise."""
+
+    def on_execute(self) -> Iterator[None]:
+        if self.execution_context.root_value is None:  # the token of a subscription was checked when it began
+            self._check(self.execution_context.context)
+        yield
+
+    def _check(self, context: Context) -> None:
+        fields = self._root_fields()
+        if all(field.get("ignores_token") for field in fields):
+            return
+        if context.token_error:
+            raise context.token_error
+        if not all(field.get("verifies_account") for field in fields):
+            _ = context.account
+
+    def _root_fields(self) -> list[Any]:
+        """Return the metadata of the fields that are asked for first; a fragment counts as a field without any."""
+        execution = self.execution_context
+        operation = execution.graphql_document and get_operation_ast(
+            execution.graphql_document, execution.operation_name
+        )
+        if not operation:
+            return [{}]
+        root = operation.operation.value.title()
+        found: list[Any] = []
+        for node in operation.selection_set.selections:
+            if not isinstance(node, FieldNode):
+                found.append({})
+            elif node.name.value != "__typename":
+                field = execution.schema.get_field_for_type(node.name.value, root)
+                found.append(field.metadata if field else {})
+        return found

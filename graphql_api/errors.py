@@ -1,12 +1,13 @@
-"""How a refusal leaves by GraphQL: as data where it answers the question, as an error where nothing was answered.
+"""How a refusal is answered over GraphQL: as data of the result's union, or as a top-level error.
 
 A refusal without facts of its own needs nothing in here.
 """
 
 import logging
 import re
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 import strawberry
 from django.conf import settings
@@ -14,182 +15,123 @@ from django.db import DatabaseError, InterfaceError
 from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
-from catalog import models as catalog
 from core import errors
 from core.database import refusal_of
 from core.errors import DomainError, Kind
-from graphql_api.loaders import Peers
-from reservations import best_seats, booking, holds
-
-if TYPE_CHECKING:
-    from graphql_api.types import Show
+from graphql_api.types import catalog, refusals
+from reservations import errors as reservations
 
 log = logging.getLogger(__name__)
 
-
-@strawberry.interface(description="Why something was not done. Nothing happened.")
-class Refusal:
-    code: str = strawberry.field(description="For programs; the same as in REST, and it stays.")
-    message: str = strawberry.field(description="For people; it may change.")
-
-
-@strawberry.type(description="A refusal that its code tells all about.")
-class Refused(Refusal):
-    pass
-
-
-@strawberry.type(description="What is wrong with one field of the input.")
-class FieldError:
-    field: str = strawberry.field(description="The name of the field; `non_field_errors` if it is about several.")
-    messages: list[str] = strawberry.field(description="What is wrong with it; for people.")
-
-
-@strawberry.type(description="`invalid`: the input breaks a rule of shape.")
-class InvalidInput(Refusal):
-    fields: list[FieldError] = strawberry.field(description="The fields that are wrong.")
-
-
-@strawberry.type(description="`throttled`: too many tries.")
-class Throttled(Refusal):
-    retry_after: int = strawberry.field(description="Seconds to wait.")
-
-
-@strawberry.type(description="`seat_taken`: somebody has the seat; the show still has others.")
-class SeatTaken(Refusal):
-    seat_number: int = strawberry.field(description="The seat.")
-
-
-@strawberry.type(description="`seat_out_of_range`: the show has no seat of this number.")
-class SeatOutOfRange(Refusal):
-    min: int = strawberry.field(description="The lowest number.")
-    max: int = strawberry.field(description="The highest number.")
-
-
-@strawberry.type(description="`seat_held`: somebody else holds the seat; it may come back.")
-class SeatHeld(Refusal):
-    seat_number: int = strawberry.field(description="The seat.")
-
-
-@strawberry.type(description="`seat_blocked`: the seat is not for sale.")
-class SeatBlocked(Refusal):
-    seat_number: int = strawberry.field(description="The seat.")
-
-
-@strawberry.type(description="`seats_unavailable`: some of the seats are not to be had; none was taken.")
-class SeatsUnavailable(Refusal):
-    seat_numbers: list[int] = strawberry.field(description="Those that are not, ascending.")
-
-
-@strawberry.type(description="`no_adjacent_seats`: there are not so many available seats together.")
-class NoAdjacentSeats(Refusal):
-    largest_block: int = strawberry.field(description="The most available seats that are adjacent in one row.")
-    alternatives: list[Annotated["Show", strawberry.lazy("graphql_api.types")]] = strawberry.field(
-        description="Later shows of the film that have so many together; at most 3, earliest first."
-    )
-
-
-@strawberry.type(description="`too_many_held`: the account would hold too many seats of the show.")
-class TooManyHeld(Refusal):
-    limit: int = strawberry.field(description="How many seats of a show an account may hold.")
-    held: int = strawberry.field(description="How many it holds already.")
-
-
 # The types of the refusals with facts; every other is Refused.
 _TYPES: dict[type[DomainError], Any] = {
-    errors.Throttled: Throttled,
-    booking.SeatTaken: SeatTaken,
-    booking.SeatHeld: SeatHeld,
-    booking.SeatBlocked: SeatBlocked,
-    booking.SeatOutOfRange: SeatOutOfRange,
-    booking.SeatsUnavailable: SeatsUnavailable,
-    best_seats.NoAdjacentSeats: NoAdjacentSeats,
-    holds.TooManyHeld: TooManyHeld,
+    errors.Throttled: refusals.Throttled,
+    errors.Invalid: refusals.InvalidInput,
+    reservations.SeatTaken: refusals.SeatTaken,
+    reservations.SeatHeld: refusals.SeatHeld,
+    reservations.SeatBlocked: refusals.SeatBlocked,
+    reservations.SeatOutOfRange: refusals.SeatOutOfRange,
+    reservations.SeatsUnavailable: refusals.SeatsUnavailable,
+    reservations.NoAdjacentSeats: catalog.NoAdjacentSeats,
+    reservations.TooManyHeld: refusals.TooManyHeld,
 }
 
 
-def in_full(refusals: Iterable[best_seats.NoAdjacentSeats]) -> list[NoAdjacentSeats]:
-    """Give refusals as data, with the shows that they name: one statement for all."""
-    told = [*refusals]
-    numbers = {alternative["id"] for refusal in told for alternative in refusal.alternatives}
-    shows = {show.pk: show for show in Peers(catalog.Show.objects.filter(pk__in=numbers)).rows}
-    return [
-        NoAdjacentSeats(
-            code=refusal.code,
-            message=str(refusal),
-            largest_block=refusal.largest_block,
-            # One that was deleted since is left out.
-            alternatives=[shows[each["id"]] for each in refusal.alternatives if each["id"] in shows],  # type: ignore[misc]
-        )
-        for refusal in told
-    ]
+# --- As data ----------------------------------------------------------------------------------
 
 
-def _answer(refusal: DomainError) -> Refusal | None:
-    """Give the refusal as data; None where it is no answer."""
+def _as_data(refusal: DomainError) -> refusals.Refusal | None:
+    """Return the refusal as data; None where it is a top-level error."""
     if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated | errors.AccountInactive):
         return None
+    if isinstance(refusal, reservations.NoAdjacentSeats):
+        return catalog.no_adjacent_seats({0: refusal})[0]
+    facts = refusal.facts
     if isinstance(refusal, errors.Invalid):
-        fields = [FieldError(field=_name(name), messages=messages) for name, messages in refusal.errors.items()]
-        return InvalidInput(code=refusal.code, message=str(refusal), fields=fields)
-    if isinstance(refusal, best_seats.NoAdjacentSeats):
-        return in_full([refusal])[0]
-    if type(refusal) in _TYPES:
-        answer: Refusal = _TYPES[type(refusal)](code=refusal.code, message=str(refusal), **refusal.facts)
-        return answer
-    return Refused(code=refusal.code, message=str(refusal))
+        fields = [
+            refusals.FieldError(field=name if name == "non_field_errors" else to_camel_case(name), messages=messages)
+            for name, messages in refusal.errors.items()
+        ]
+        facts = {"fields": fields}
+    type_ = _TYPES.get(type(refusal))
+    answer: refusals.Refusal = (
+        type_(code=refusal.code, message=str(refusal), **facts)
+        if type_
+        else refusals.Refused(code=refusal.code, message=str(refusal))
+    )
+    return answer
 
 
-def _name(field: str) -> str:
-    """Name a field as the graph does."""
-    return field if field == "non_field_errors" else to_camel_case(field)
-
-
-def _handler(kinds: tuple[type[DomainError], ...], member: type[Refusal]) -> strawberry.ExceptionHandler[Any]:
+def _handler(refusal: type[DomainError], type_: type[refusals.Refusal]) -> strawberry.ExceptionHandler[Any]:
     class Handler(strawberry.ExceptionHandler):
-        exception_type = kinds
-        error_type = member
+        exception_type = refusal
+        error_type = type_
 
         def handle(self, exception: Any, *, field: Any, info: Any) -> Any:
-            return _answer(exception)
+            return _as_data(exception)
 
     return Handler()
 
 
-# In this order: the first that a field's union has room for is asked.
-REFUSALS_AS_DATA = [
-    *(_handler((kind,), member) for kind, member in _TYPES.items()),
-    _handler((errors.Invalid,), InvalidInput),
-    _handler((DomainError,), Refused),
+# The first whose type is in a field's union is asked.
+EXCEPTION_HANDLERS = [
+    *(_handler(refusal, type_) for refusal, type_ in _TYPES.items()),
+    _handler(DomainError, refusals.Refused),
 ]
 
 
-def as_refusal(error: GraphQLError) -> DomainError | None:
-    """Recognise a refusal in a top-level error, also in the database's words."""
-    fault = error.original_error
-    if isinstance(fault, DomainError):
-        return fault
-    if isinstance(fault, DatabaseError | InterfaceError):
-        return refusal_of(fault)
+# --- As top-level errors ----------------------------------------------------------------------
+
+
+@dataclass
+class HTTPRefusal(Exception):
+    """A request that is refused by a rule of HTTP, before the graph is asked."""
+
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def refusal_in(error: GraphQLError) -> DomainError | None:
+    """Return the refusal behind a top-level error, also where it is an exception of the database."""
+    cause = error.original_error
+    if isinstance(cause, DomainError):
+        return cause
+    if isinstance(cause, DatabaseError | InterfaceError):
+        return refusal_of(cause)
     return None
 
 
-def formatted(error: GraphQLError) -> dict[str, Any]:
-    """Give a top-level error as clients see it: with a code, and without any words of a fault of ours."""
-    answer: dict[str, Any] = dict(error.formatted)
-    fault = error.original_error
-    refusal = as_refusal(error)
-    if refusal is not None:
-        answer["message"] = str(refusal)
-        answer["extensions"] = {"code": refusal.code, **refusal.facts}
-    elif isinstance(fault, RecursionError):
-        answer["message"] = "The query or its variables are nested too deeply."
-        answer["extensions"] = {"code": "limit_exceeded"}
-    elif fault is None or isinstance(fault, GraphQLError):
-        answer["extensions"] = {"code": "invalid", **(error.extensions or {})}
-        if not settings.DEBUG:  # in production nobody is told what the schema has
-            answer["message"] = re.sub(r"\s*Did you mean .*\?", "", answer["message"], flags=re.DOTALL)
+def first_refusal(errors: Sequence[GraphQLError]) -> DomainError | None:
+    return next((refusal for refusal in map(refusal_in, errors) if refusal), None)
+
+
+def error_body(error: GraphQLError) -> dict[str, Any]:
+    """Return a top-level error as clients see it: with a code, and without the text of an internal error."""
+    body: dict[str, Any] = dict(error.formatted)
+    cause = error.original_error
+    refusal = refusal_in(error)
+    if refusal:
+        body["message"] = str(refusal)
+        body["extensions"] = {"code": refusal.code, **refusal.facts}
+    elif isinstance(cause, HTTPRefusal):
+        body = {"message": cause.message, "extensions": {"code": cause.code}}
+    elif isinstance(cause, RecursionError):
+        body["message"] = "The query or its variables are nested too deeply."
+        body["extensions"] = {"code": "limit_exceeded"}
+    elif cause is None or isinstance(cause, GraphQLError):
+        body["extensions"] = {"code": "invalid", **(error.extensions or {})}
+        if not settings.DEBUG:  # the library hides suggestions of fields alone
+            body["message"] = re.sub(r"\s*Did you mean .*\?", "", body["message"], flags=re.DOTALL)
     else:
-        log.error("internal_error", exc_info=fault)
-        answer["message"] = "Something went wrong on our side."
-        answer["extensions"] = {"code": "internal_error"}
-    return answer
+        body["message"] = "Something went wrong on our side."
+        body["extensions"] = {"code": "internal_error"}
+    return body
+
+
+def log_internal_error(error: GraphQLError) -> None:
+    """Log an error that clients get as ``internal_error``."""
+    cause = error.original_error
+    if cause and not refusal_in(error) and not isinstance(cause, RecursionError | GraphQLError | HTTPRefusal):
+        log.error("internal_error", exc_info=cause)

@@ -1,7 +1,10 @@
-"""What one request may ask for. The library's own limiters follow a fragment each time it is spread, so that thirty
-short fragments keep them busy for hours; this walks each fragment once."""
+"""What one request may ask for, measured before anything is done.
 
-from collections.abc import Mapping
+The library's limiters follow a fragment each time it is spread, so that thirty short fragments keep them busy for
+hours; this one walks each fragment once, and counts the rows that could be answered as well.
+"""
+
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,96 +13,124 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
-    GraphQLSchema,
     InlineFragmentNode,
     IntValueNode,
-    OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
     get_named_type,
+    get_operation_ast,
 )
+from strawberry.extensions import SchemaExtension
+from strawberry.schema.base import BaseSchema
+from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types import ExecutionContext
 
-from catalog.models import LONGEST_ROW, MOST_SEATS
 from graphql_api.pagination import LARGEST_PAGE
-from reservations.best_seats import MAX_SEATS_AT_ONCE
 
 DEEPEST = 10
 MOST_TOKENS = 1000
 MOST_ALIASES = 15
 MOST_VALUES = 75_000  # a second or two of work
 
-_PAGED = {"Query.movies", "Movie.shows", "Query.myBookings", "Query.myHolds"}
 
-_LONGEST = {
-    **dict.fromkeys(("SeatMap.rows", "SeatRow.seats"), LONGEST_ROW),  # a hundred such rows are all that a show has
-    "SeatMapChange.seats": MOST_SEATS,
-    **dict.fromkeys(("BookedSeats.bookings", "Hold.seats"), MAX_SEATS_AT_ONCE),
-    "NoAdjacentSeats.alternatives": 3,
-}
-"""How many there can be in the lists that come whole."""
+# --- Metadata of fields -----------------------------------------------------------------------
 
-_AT_LEAST = {"Show.seatMap": 250, "Show.bestSeats": 500}
-"""What it takes to find out, in values, however few of them are answered."""
+
+@dataclass(frozen=True)
+class Cost:
+    """How many items a list field can have, and what it costs to compute, in values."""
+
+    items: int | None = 1
+    """None: as many as the arguments ``first`` or ``last`` ask for."""
+    compute: int = 0
+
+
+_COST = "cost"
+
+
+def list_size(items: int) -> dict[str, Cost]:
+    """Metadata of a list field that is answered whole: its largest number of items."""
+    return {_COST: Cost(items)}
+
+
+def page_size() -> dict[str, Cost]:
+    """Metadata of a connection: ``first`` or ``last`` says how many items it has."""
+    return {_COST: Cost(None)}
+
+
+def computation(values: int) -> dict[str, Cost]:
+    """Metadata of a field that takes as much work as answering so many values, whatever is selected of it."""
+    return {_COST: Cost(compute=values)}
+
+
+# --- The limiter ------------------------------------------------------------------------------
+
+
+class CostLimiter(SchemaExtension):
+    """Refuses an operation that is too deep or could answer too much, and more than one mutation a request."""
+
+    def on_execute(self) -> Iterator[None]:
+        if self.execution_context.root_value is None:  # a subscription was measured when it began
+            self._check(self.execution_context)
+        yield
+
+    def _check(self, execution: ExecutionContext) -> None:
+        assert execution.graphql_document
+        operation = get_operation_ast(execution.graphql_document, execution.context.operation_name)
+        if operation is None:
+            raise GraphQLError("There are several operations: name one in operationName.")
+        fragments = {
+            node.name.value: node
+            for node in execution.graphql_document.definitions
+            if isinstance(node, FragmentDefinitionNode)
+        }
+        measure = _Measure(execution.schema, fragments, execution.variables or {})
+        size = measure.selections(operation.selection_set, operation.operation.value.title())
+        for what, actual, limit in (
+            ("levels", size.depth, DEEPEST),
+            ("aliases", size.aliases, MOST_ALIASES),
+            ("values that it could answer; ask for fewer rows with first", size.values, MOST_VALUES),
+        ):
+            if actual > limit:
+                raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
+        if operation.operation is OperationType.MUTATION and size.fields > 1:
+            # So an error of one can't hide what another has done, and one request hashes one password.
+            raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
 
 
 @dataclass(frozen=True)
 class _Size:
-    fields: int = 0  # of this level alone, but for ``__typename``
+    fields: int = 0  # of this level alone, without ``__typename``
     depth: int = 0
     values: int = 0
     aliases: int = 0
 
 
-def refuse_oversized(operation: OperationDefinitionNode, measure: "Measure") -> None:
-    """Refuse an operation that is too deep or could answer too much, before anything is done for it.
-
-    :raises GraphQLError: it is.
-    """
-    size = measure.of_operation(operation)
-    for what, actual, limit in (
-        ("levels", size.depth, DEEPEST),
-        ("aliases", size.aliases, MOST_ALIASES),
-        ("values that it could answer; ask for fewer rows with first", size.values, MOST_VALUES),
-    ):
-        if actual > limit:
-            raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
-    if operation.operation is OperationType.MUTATION and size.fields > 1:
-        # So a fault of one can't hide what another has done, and one request hashes one password.
-        raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
-
-
-class Measure:
+class _Measure:
     """Measures selection sets; a fragment once, however often it is spread. Validation has excluded cycles."""
 
     def __init__(
-        self,
-        schema: GraphQLSchema,
-        fragments: Mapping[str, FragmentDefinitionNode],
-        variables: Mapping[str, Any],
+        self, schema: BaseSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
     ) -> None:
-        self._schema = schema
+        self._types = schema.schema_converter.type_map
         self._fragments = fragments
         self._variables = variables
         self._measured: dict[str, _Size] = {}
-        self.asked_variables = False
-        """Whether the sizes may be others with other variables."""
 
-    def of_operation(self, operation: OperationDefinitionNode) -> _Size:
-        return self._of(operation.selection_set, self._schema.get_root_type(operation.operation))
-
-    def _of(self, selections: SelectionSetNode, type_: Any) -> _Size:
+    def selections(self, selections: SelectionSetNode, type_name: str) -> _Size:
         sizes = []
         spread = set()  # what is spread a second time is answered once
         for node in selections.selections:
             if isinstance(node, FieldNode):
-                sizes.append(self._field(node, type_))
+                sizes.append(self._field(node, type_name))
             elif isinstance(node, FragmentSpreadNode):
                 if node.name.value not in spread:
                     spread.add(node.name.value)
                     sizes.append(self._fragment(node.name.value))
             elif isinstance(node, InlineFragmentNode):
-                sizes.append(self._of(node.selection_set, self._narrowed(node) or type_))
+                condition = node.type_condition
+                sizes.append(self.selections(node.selection_set, condition.name.value if condition else type_name))
         return _Size(
             fields=sum(size.fields for size in sizes),
             depth=max(size.depth for size in sizes),
@@ -110,24 +141,23 @@ class Measure:
     def _fragment(self, name: str) -> _Size:
         if name not in self._measured:
             fragment = self._fragments[name]
-            self._measured[name] = self._of(fragment.selection_set, self._narrowed(fragment))
+            self._measured[name] = self.selections(fragment.selection_set, fragment.type_condition.name.value)
         return self._measured[name]
 
-    def _narrowed(self, fragment: FragmentDefinitionNode | InlineFragmentNode) -> Any:
-        return fragment.type_condition and self._schema.get_type(fragment.type_condition.name.value)
-
-    def _field(self, node: FieldNode, type_: Any) -> _Size:
+    def _field(self, node: FieldNode, type_name: str) -> _Size:
         name = node.name.value
         aliased = 1 if node.alias else 0
         if node.selection_set is None or name.startswith("__"):
             return _Size(fields=int(name != "__typename"), depth=1, values=1, aliases=aliased)
-        inner = self._of(node.selection_set, get_named_type(type_.fields[name].type))
-        place = f"{type_.name}.{name}"
-        times = self._page_size(node) if place in _PAGED else _LONGEST.get(place, 1)
+        type_: Any = self._types[type_name].implementation
+        field = type_.fields[name]
+        cost: Cost = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].metadata.get(_COST, Cost())
+        inner = self.selections(node.selection_set, get_named_type(field.type).name)
+        items = self._page_size(node) if cost.items is None else cost.items
         return _Size(
             fields=1,
             depth=1 + inner.depth,
-            values=_AT_LEAST.get(place, 0) + times * inner.values,
+            values=cost.compute + items * inner.values,
             aliases=aliased + inner.aliases,
         )
 
@@ -138,7 +168,6 @@ class Measure:
                 if isinstance(value, IntValueNode):
                     value = int(value.value)
                 elif isinstance(value, VariableNode):
-                    self.asked_variables = True
                     value = self._variables.get(value.name.value)
                 if type(value) is int and 1 <= value <= LARGEST_PAGE:
                     return value

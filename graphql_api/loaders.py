@@ -1,63 +1,82 @@
-"""Rows that were loaded together ask together.
+"""Batched loading: what one row of a list needs is loaded for all rows of the list at once.
 
-Where a field of one row needs more from the database, it is loaded for all rows of its list at once, and kept with
-them. So the number of statements depends on the fields that a query names, never on the length of its lists,
-at any depth: what is loaded for a list is a list of peers again, also where it belongs to many parents.
+So the number of SQL statements follows from the fields of a query and never from the length of its lists, at any
+depth: rows that are loaded for a list form a list again, also where they belong to many parents.
 """
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from typing import Any, Generic, TypeVar, cast
 
-from django.db.models import Model
+import strawberry
+from django.db.models import Model, prefetch_related_objects
+from strawberry.types.field import StrawberryField
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
 
 
-class Peers(Generic[M]):
-    """The rows of one list, and what has been loaded for them."""
+class Batch(Generic[M]):
+    """Rows that were loaded together, and what has been loaded for all of them."""
 
     def __init__(self, rows: Iterable[M]) -> None:
         self.rows = list(rows)
-        self._loaded: dict[Hashable, Any] = {}
-        self._failed: dict[Hashable, Exception] = {}
+        self._results: dict[Hashable, Any] = {}
+        self._errors: dict[Hashable, Exception] = {}
         for row in self.rows:
-            row.__dict__["_peers"] = self
+            row.__dict__["_batch"] = self
 
-    def once(self, key: Hashable, load: Callable[[], T]) -> T:
-        """Give what was loaded under this key, loading it the first time; what failed is not tried again."""
-        if key in self._failed:
-            raise self._failed[key]
-        if key not in self._loaded:
+    def load_once(self, key: Hashable, load: Callable[[], T]) -> T:
+        """Call ``load`` the first time that it is needed; an error is raised again and not retried."""
+        if key in self._errors:
+            raise self._errors[key]
+        if key not in self._results:
             try:
-                self._loaded[key] = load()
-            except Exception as fault:
-                self._failed[key] = fault
+                self._results[key] = load()
+            except Exception as error:
+                self._errors[key] = error
                 raise
-        return cast(T, self._loaded[key])
+        return cast(T, self._results[key])
 
     def values(self, field: str) -> set[Any]:
         """Collect one column of the rows."""
         return {getattr(row, field) for row in self.rows}
 
 
-def peers_of(row: M) -> Peers[M]:
-    """Find the list that a row was loaded with; a row that came alone is its only peer."""
-    peers: Peers[M] | None = row.__dict__.get("_peers")
-    return peers if peers is not None else Peers([row])
+def batch_of(row: M) -> Batch[M]:
+    """Return the batch of a row; a row that was loaded alone is a batch of one."""
+    batch: Batch[M] | None = row.__dict__.get("_batch")
+    return batch if batch is not None else Batch([row])
 
 
-def load_related(rows: Iterable[M], name: str) -> None:
-    """Load a foreign key of rows and of all their peers, in one statement for those that were loaded together."""
-    for row in rows:
-        if name not in row._state.fields_cache:
-            _load_related(peers_of(row), name)
+_LOAD = "load"
 
 
-def _load_related(peers: Peers[M], name: str) -> None:
-    field = peers.rows[0]._meta.get_field(name)
-    model = cast(type[Model], field.related_model)
-    number = f"{name}_id"
-    found = {row.pk: row for row in Peers(model._default_manager.filter(pk__in=peers.values(number))).rows}
-    for row in peers.rows:
-        row._state.fields_cache.setdefault(name, found[getattr(row, number)])
+def batched_field(
+    load: Callable[[Batch[Any]], None], *, description: str, metadata: Mapping[Any, Any] | None = None
+) -> Any:
+    """A field that is an attribute of a row, once ``load`` was called with the row's batch."""
+
+    def resolve(root: Any, info: strawberry.Info) -> Any:
+        return _get(root, info.python_name, load)
+
+    return strawberry.field(resolver=resolve, description=description, metadata={_LOAD: load, **(metadata or {})})
+
+
+def batched_getter(field: StrawberryField) -> Callable[[Any], Any] | None:
+    """Return what gives a batched field's value of a row; None for other fields."""
+    load = field.metadata.get(_LOAD)
+    return load and (lambda row: _get(row, field.python_name, load))
+
+
+def _get(row: Any, name: str, load: Callable[[Batch[Any]], None]) -> Any:
+    batch = batch_of(row)
+    batch.load_once(load, lambda: load(batch))
+    return getattr(row, name)
+
+
+def load_related(batch: Batch[Any], name: str) -> None:
+    """Load a foreign key of the rows of a batch."""
+    prefetch_related_objects(batch.rows, name)  # does nothing where select_related() has loaded it
+    related = {id(row): row for row in (getattr(row, name) for row in batch.rows)}
+    # Rows on the way back to a parent are in a batch already, and what was loaded for it is still of use.
+    Batch(row for row in related.values() if "_batch" not in row.__dict__)

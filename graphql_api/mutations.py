@@ -1,138 +1,131 @@
-"""What can be done. Each resolver asks who and what, and calls the domain once."""
+"""What can be done: each resolver calls one function of the domain."""
+
+from collections.abc import Callable
+from typing import Any
 
 import strawberry
 
 from core import accounts
+from core.errors import DomainError, LockNotAvailable
+from core.observability.metrics import count_operation
 from graphql_api import inputs
-from graphql_api.context import Info
+from graphql_api.context import IGNORES_TOKEN, VERIFIES_ACCOUNT, Info
 from graphql_api.global_ids import global_id, number_of
+from graphql_api.types import results
+from graphql_api.types.accounts import LoggedOut, TokenPair
+from graphql_api.types.bookings import BookedSeats, ReleasedHold
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
 from reservations.holds import confirm_hold, extend_hold, hold_seats, release_hold
+
+TYPES_OF_IDS = {"show_id": "Show", "booking_id": "Booking", "hold_id": "Hold"}
+
+
+def call(info: Info, operation: str, function: Callable[..., Any], **arguments: Any) -> Any:
+    """Call a function of the domain, and count its outcome."""
+    try:
+        result = function(**arguments)
+    except LockNotAvailable as refusal:
+        info.context.lock_not_available = refusal
+        raise  # and counted when core.server has tried again
+    except DomainError as refusal:
+        info.context.replayed = refusal.replayed
+        count_operation(operation, "replayed" if refusal.replayed else refusal.code, "graphql")
+        raise
+    info.context.replayed = getattr(result, "replayed", False)
+    count_operation(operation, "replayed" if info.context.replayed else "done", "graphql")
+    return result
+
+
+def call_as_user(info: Info, operation: str, function: Callable[..., Any], input: Any) -> Any:
+    """Call a function of the domain with the token's account; its arguments are named as the fields of the input.
+
+    :raises NotAuthenticated: no token was sent.
+    """
+    arguments = {
+        name: number_of(value, TYPES_OF_IDS[name]) if name in TYPES_OF_IDS else value
+        for name, value in vars(input).items()
+    }
+    return call(info, operation, function, user=info.context.require_bearer(), **arguments)
 
 
 @strawberry.type
 class Mutation:
-    @strawberry.mutation(description="Open an account.")
-    def signup(self, info: Info, input: inputs.SignupInput) -> inputs.SignupResult:
-        return accounts.sign_up(
-            username=input.username, password=input.password, email=input.email, address=info.context.address
-        )  # type: ignore[return-value]
+    @strawberry.mutation(description="Open an account.", metadata=IGNORES_TOKEN)
+    def signup(self, info: Info, input: inputs.SignupInput) -> results.SignupResult:
+        return call(info, "signup", accounts.sign_up, address=info.context.address, **vars(input))  # type: ignore[no-any-return]
 
-    @strawberry.mutation(description="Exchange a name and a password for a pair of tokens.")
-    def login(self, info: Info, input: inputs.LoginInput) -> inputs.LoginResult:
-        pair = accounts.log_in(username=input.username, password=input.password, address=info.context.address)
-        return inputs.TokenPair(access=pair.access, refresh=pair.refresh)
-
-    @strawberry.mutation(description="Exchange a refresh token for a new pair; the old one is spent.")
-    def refresh_token(self, info: Info, input: inputs.RefreshTokenInput) -> inputs.RefreshTokenResult:
-        pair = accounts.refresh(token=input.refresh, address=info.context.address)
-        return inputs.TokenPair(access=pair.access, refresh=pair.refresh)
-
-    @strawberry.mutation(description="Spend a refresh token.")
-    def logout(self, input: inputs.LogoutInput) -> inputs.LogoutResult:
-        accounts.log_out(token=input.refresh)
-        return inputs.LoggedOut()
-
-    @strawberry.mutation(description="Book a seat of a show. Needs a token. A booking in the answer is durable.")
-    def book_seat(self, info: Info, input: inputs.BookSeatInput) -> inputs.BookSeatResult:
-        return info.context.note_replay(
-            lambda: book_seat(
-                user=info.context.bearer_or_refuse(),
-                show_id=number_of(input.show_id, "Show"),
-                seat_number=input.seat_number,
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
-
-    @strawberry.mutation(description="Cancel one's own booking; its seat is free at once. Needs a token.")
-    def cancel_booking(self, info: Info, input: inputs.CancelBookingInput) -> inputs.CancelBookingResult:
-        return info.context.note_replay(
-            lambda: cancel_booking(
-                user=info.context.bearer_or_refuse(),
-                booking_id=number_of(input.booking_id, "Booking"),
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
+    @strawberry.mutation(description="Exchange a name and a password for a pair of tokens.", metadata=IGNORES_TOKEN)
+    def login(self, info: Info, input: inputs.LoginInput) -> results.LoginResult:
+        pair = call(info, "login", accounts.log_in, address=info.context.address, **vars(input))
+        return TokenPair(access=pair.access, refresh=pair.refresh)
 
     @strawberry.mutation(
-        description="Book several seats of a show, all or none. Needs a token. Bookings in the answer are durable."
+        description="Exchange a refresh token for a new pair; the old one is spent.", metadata=IGNORES_TOKEN
     )
-    def book_seats(self, info: Info, input: inputs.BookSeatsInput) -> inputs.BookSeatsResult:
-        bookings = info.context.note_replay(
-            lambda: book_seats(
-                user=info.context.bearer_or_refuse(),
-                show_id=number_of(input.show_id, "Show"),
-                seat_numbers=input.seat_numbers,
-                best=input.best,
-                allow_split=input.allow_split,
-                idempotency_key=input.idempotency_key,
-            )
-        )
-        return inputs.BookedSeats(bookings=bookings)  # type: ignore[arg-type]
+    def refresh_token(self, info: Info, input: inputs.RefreshTokenInput) -> results.RefreshTokenResult:
+        pair = call(info, "refresh", accounts.refresh, token=input.refresh, address=info.context.address)
+        return TokenPair(access=pair.access, refresh=pair.refresh)
+
+    @strawberry.mutation(description="Spend a refresh token.", metadata=IGNORES_TOKEN)
+    def logout(self, info: Info, input: inputs.LogoutInput) -> results.LogoutResult:
+        call(info, "logout", accounts.log_out, token=input.refresh)
+        return LoggedOut()
 
     @strawberry.mutation(
-        description="Give one's own booking another seat of its show; it has the one or the other at any moment. "
-        "Needs a token."
+        description="Book a seat of a show. Needs a token. A booking in the answer is durable.",
+        metadata=VERIFIES_ACCOUNT,
     )
-    def move_booking(self, info: Info, input: inputs.MoveBookingInput) -> inputs.MoveBookingResult:
-        return info.context.note_replay(
-            lambda: move_booking(
-                user=info.context.bearer_or_refuse(),
-                booking_id=number_of(input.booking_id, "Booking"),
-                seat_number=input.seat_number,
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
+    def book_seat(self, info: Info, input: inputs.BookSeatInput) -> results.BookSeatResult:
+        return call_as_user(info, "book", book_seat, input)  # type: ignore[no-any-return]
+
+    @strawberry.mutation(
+        description="Cancel one's own booking; its seat is available at once. Needs a token.", metadata=VERIFIES_ACCOUNT
+    )
+    def cancel_booking(self, info: Info, input: inputs.CancelBookingInput) -> results.CancelBookingResult:
+        return call_as_user(info, "cancel", cancel_booking, input)  # type: ignore[no-any-return]
+
+    @strawberry.mutation(
+        description="Book several seats of a show, all or none. Needs a token. Bookings in the answer are durable.",
+        metadata=VERIFIES_ACCOUNT,
+    )
+    def book_seats(self, info: Info, input: inputs.BookSeatsInput) -> results.BookSeatsResult:
+        return BookedSeats(bookings=call_as_user(info, "book_seats", book_seats, input))
+
+    @strawberry.mutation(
+        description="Give one's own booking another seat of its show; at any moment it has one of the two. "
+        "Needs a token.",
+        metadata=VERIFIES_ACCOUNT,
+    )
+    def move_booking(self, info: Info, input: inputs.MoveBookingInput) -> results.MoveBookingResult:
+        return call_as_user(info, "move", move_booking, input)  # type: ignore[no-any-return]
 
     @strawberry.mutation(
         description="Keep several seats of a show for oneself, all or none, until `expiresAt`: the time to pay. "
-        "They are nobody else's. Needs a token."
+        "Nobody else can book them. Needs a token.",
+        metadata=VERIFIES_ACCOUNT,
     )
-    def hold_seats(self, info: Info, input: inputs.HoldSeatsInput) -> inputs.HoldSeatsResult:
-        return info.context.note_replay(
-            lambda: hold_seats(
-                user=info.context.bearer_or_refuse(),
-                show_id=number_of(input.show_id, "Show"),
-                seat_numbers=input.seat_numbers,
-                best=input.best,
-                allow_split=input.allow_split,
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
+    def hold_seats(self, info: Info, input: inputs.HoldSeatsInput) -> results.HoldSeatsResult:
+        return call_as_user(info, "hold", hold_seats, input)  # type: ignore[no-any-return]
 
     @strawberry.mutation(
-        description="Book the seats of one's own hold; asked for again, give the same bookings. Needs a token."
+        description="Book the seats of one's own hold; repeated, it gives the same bookings. Needs a token.",
+        metadata=VERIFIES_ACCOUNT,
     )
-    def confirm_hold(self, info: Info, input: inputs.ConfirmHoldInput) -> inputs.ConfirmHoldResult:
-        bookings = info.context.note_replay(
-            lambda: confirm_hold(
-                user=info.context.bearer_or_refuse(),
-                hold_id=number_of(input.hold_id, "Hold"),
-                idempotency_key=input.idempotency_key,
-            )
-        )
-        return inputs.BookedSeats(bookings=bookings)  # type: ignore[arg-type]
+    def confirm_hold(self, info: Info, input: inputs.ConfirmHoldInput) -> results.ConfirmHoldResult:
+        return BookedSeats(bookings=call_as_user(info, "confirm", confirm_hold, input))
 
     @strawberry.mutation(
-        description="Let one's own hold last for its whole time again, but not longer in all than the service allows, "
-        "nor beyond the show's beginning. Needs a token."
+        description="Let one's own hold last for its whole time again, within the longest time that the service allows "
+        "and until the show begins. Needs a token.",
+        metadata=VERIFIES_ACCOUNT,
     )
-    def extend_hold(self, info: Info, input: inputs.ExtendHoldInput) -> inputs.ExtendHoldResult:
-        return info.context.note_replay(
-            lambda: extend_hold(
-                user=info.context.bearer_or_refuse(),
-                hold_id=number_of(input.hold_id, "Hold"),
-                idempotency_key=input.idempotency_key,
-            )
-        )  # type: ignore[return-value]
+    def extend_hold(self, info: Info, input: inputs.ExtendHoldInput) -> results.ExtendHoldResult:
+        return call_as_user(info, "extend", extend_hold, input)  # type: ignore[no-any-return]
 
-    @strawberry.mutation(description="Give the seats of one's own hold back; they are free at once. Needs a token.")
-    def release_hold(self, info: Info, input: inputs.ReleaseHoldInput) -> inputs.ReleaseHoldResult:
-        released = info.context.note_replay(
-            lambda: release_hold(
-                user=info.context.bearer_or_refuse(),
-                hold_id=number_of(input.hold_id, "Hold"),
-                idempotency_key=input.idempotency_key,
-            )
-        )
-        return inputs.ReleasedHold(id=strawberry.ID(global_id("Hold", released.hold_id)))
+    @strawberry.mutation(
+        description="Give the seats of one's own hold back; they are available at once. Needs a token.",
+        metadata=VERIFIES_ACCOUNT,
+    )
+    def release_hold(self, info: Info, input: inputs.ReleaseHoldInput) -> results.ReleaseHoldResult:
+        released = call_as_user(info, "release", release_hold, input)
+        return ReleasedHold(id=strawberry.ID(global_id("Hold", released.hold_id)))

@@ -14,7 +14,7 @@ from django.db.models.functions import RowNumber
 from strawberry.relay import PageInfo
 
 from core.errors import Invalid
-from graphql_api.loaders import Peers, peers_of
+from graphql_api.loaders import Batch, batch_of
 
 LARGEST_PAGE = 100
 
@@ -156,35 +156,35 @@ class Page:
 def connect(rows: QuerySet[Any], order: Order, page: Page) -> Connection[Any]:
     """Cut a page out of a list."""
     found = order.sorted(page.within(rows, order), backwards=page.backwards)[: page.size + 1]
-    return page.connection(Peers(found).rows, order, rows.count)
+    return page.connection(Batch(found).rows, order, rows.count)
 
 
 def connect_to(
     parent: Model, link: str, chosen: Callable[[], QuerySet[Any]], order: Order, page: Page, key: Any
 ) -> Connection[Any]:
-    """Cut a page out of the rows that are linked to a parent, for all its peers in one statement.
+    """Cut a page out of the rows that are linked to a parent, for its whole batch in one statement.
 
     ``key`` tells apart the lists that one parent can have: the arguments that chose the rows.
     """
-    peers = peers_of(parent)
+    batch = batch_of(parent)
 
     def linked() -> QuerySet[Any]:
-        return chosen().filter(**{f"{link}__in": peers.values("pk")})
+        return chosen().filter(**{f"{link}__in": batch.values("pk")})
 
     def load() -> dict[Any, list[Any]]:
-        parents = {peer.pk: peer for peer in peers.rows}
+        parents = {row.pk: row for row in batch.rows}
         lists: dict[Any, list[Any]] = {number: [] for number in parents}
-        for row in Peers(_first_of_each(page.within(linked(), order), link, order, page, len(parents))).rows:
+        for row in Batch(_first_of_each(page.within(linked(), order), link, order, page, len(parents))).rows:
             number = getattr(row, f"{link}_id")
-            row._state.fields_cache[link] = parents[number]
+            setattr(row, link, parents[number])
             lists[number].append(row)
         return lists
 
     def count() -> dict[Any, int]:
         return dict(linked().order_by().values_list(link).annotate(total=Count("*")))
 
-    found = peers.once((link, key, page), load)[parent.pk]
-    return page.connection(found, order, lambda: peers.once((link, key, "count"), count).get(parent.pk, 0))
+    found = batch.load_once((link, key, page), load)[parent.pk]
+    return page.connection(found, order, lambda: batch.load_once((link, key, "count"), count).get(parent.pk, 0))
 
 
 def _first_of_each(rows: QuerySet[Any], link: str, order: Order, page: Page, parents: int) -> QuerySet[Any]:

@@ -8,22 +8,25 @@ once for all who have sent the same text, by executing it with the change as its
 import json
 from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import Annotated, Any, cast
 
 import orjson
 import strawberry
-from django.http import HttpResponse
-from graphql import GraphQLError, OperationType, print_ast
+from django.http import HttpRequest, HttpResponse
+from graphql import ExecutionResult, GraphQLError, OperationDefinitionNode, create_source_event_stream, print_ast
+from graphql.execution.execute import assume_not_awaitable
+from strawberry.schema.base import BaseSchema
+from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
+from strawberry.types import ExecutionContext
 
+from catalog.models import MOST_SEATS
 from core.server.streams import EventStream
-from graphql_api.documents import Document
+from graphql_api.errors import HTTPRefusal
 from graphql_api.global_ids import number_of
-from graphql_api.seats import SeatStatus
+from graphql_api.limits import list_size
+from graphql_api.types.seats import SeatStatus
 from reservations import live
 from reservations.seat_map import SeatMap
-
-if TYPE_CHECKING:
-    from graphql_api.schema import Graph
 
 EVENTS = "text/event-stream"
 LONGEST_TEXT = 6000  # characters; the longest version of a map has some 4,000
@@ -43,7 +46,9 @@ class ChangedSeat:
 @strawberry.type(description="What has changed on the seats of a show.")
 class SeatMapChange:
     version: str = strawberry.field(description="The version of the seat map that these changes lead to.")
-    seats: list[ChangedSeat] = strawberry.field(description="The seats that have changed, as they are now.")
+    seats: list[ChangedSeat] = strawberry.field(
+        description="The seats that have changed, as they are now.", metadata=list_size(MOST_SEATS)
+    )
 
 
 class Arguments(AsyncIterator[SeatMapChange]):
@@ -76,13 +81,52 @@ class Subscription:
 # --- Events ----------------------------------------------------------------------------------
 
 
-def is_subscription(document: Document, operation_name: str | None) -> bool:
-    """Whether the operation that is to be executed is a subscription."""
-    return any(
-        operation.operation is OperationType.SUBSCRIPTION
-        and operation_name in (None, operation.name and operation.name.value)
-        for operation in document.operations
+def respond(execution: ExecutionContext, request: HttpRequest) -> EventStream:
+    """Begin the stream of a subscription that the schema has parsed, validated and measured.
+
+    :raises HTTPRefusal: the client accepts no events, or the server can't stream.
+    :raises Overloaded: there are too many streams.
+    :raises GraphQLError: the subscription is not alone in its document, or its arguments do not fit.
+    :raises NotFound, Invalid, DatabaseUnavailable: see Watch.begin.
+    """
+    streams = request.META.get("core.server.streams")
+    renderer = renderer_of(execution)
+    arguments = _arguments(execution)
+    if EVENTS not in _accepted(request):
+        raise HTTPRefusal(406, "not_acceptable", f"A subscription is answered with events: send Accept: {EVENTS}.")
+    if streams is None:  # behind a server that answers each request once, as one that speaks WSGI
+        raise HTTPRefusal(406, "not_acceptable", "Subscriptions are not served here.")
+    streams.refuse_excess()
+    bearer = execution.context.bearer
+    return Watch(arguments, renderer).begin(until=bearer.until if bearer else None)
+
+
+def _arguments(execution: ExecutionContext) -> Arguments:
+    assert execution.graphql_document
+    executor = StrawberryGraphQLCoreExecutionContext.build(
+        execution.schema._schema,
+        execution.graphql_document,
+        context_value=execution.context,
+        raw_variable_values=execution.variables,
+        is_awaitable=assume_not_awaitable,
+        hide_suggestions=execution.schema.config.disable_field_suggestions,
     )
+    if isinstance(executor, list):
+        raise executor[0]
+    arguments: Any = create_source_event_stream(executor)
+    if isinstance(arguments, ExecutionResult):
+        raise (arguments.errors or [GraphQLError("There is nothing to watch.")])[0]
+    return cast(Arguments, arguments)
+
+
+def accepts_only_events(request: HttpRequest) -> bool:
+    """Whether a client accepts server-sent events and no JSON."""
+    accepted = _accepted(request)
+    return EVENTS in accepted and "json" not in accepted and "*/*" not in accepted
+
+
+def _accepted(request: HttpRequest) -> str:
+    return str(request.META.get("HTTP_ACCEPT", "")).lower()
 
 
 @dataclass(frozen=True)
@@ -92,33 +136,35 @@ class Renderer:
     Directives are all that makes a selection depend on variables; without them, these may differ.
     """
 
-    graph: "Graph" = field(compare=False, repr=False)
-    document: Document = field(compare=False, repr=False)
+    schema: BaseSchema = field(compare=False, repr=False)
+    query: str = field(compare=False, repr=False)
     variables: dict[str, Any] = field(compare=False, repr=False)
     text: str
     variables_of_directives: str
 
     def __call__(self, seats: SeatMap) -> bytes:
         change = SeatMapChange(version=seats.version, seats=list(seats.seats()))  # type: ignore[arg-type]
-        result = self.graph.execute_event(self.document, change, self.variables)
+        result = self.schema.execute_sync(self.query, variable_values=self.variables, root_value=change)
         return event(orjson.dumps({"data": result.data}))
 
 
-def renderer_of(graph: "Graph", document: Document, variables: dict[str, Any] | None) -> Renderer:
+def renderer_of(execution: ExecutionContext) -> Renderer:
     """Make the renderer of a subscription. It is kept while the stream lasts, so it has to be small.
 
     :raises GraphQLError: the subscription is not alone in its document, or the text is too long.
     """
-    text = print_ast(document.node)  # without comments and layout
-    if len(document.operations) > 1 or len(text) > LONGEST_TEXT:
+    assert execution.graphql_document
+    text = print_ast(execution.graphql_document)  # without comments and layout
+    operations = [node for node in execution.graphql_document.definitions if isinstance(node, OperationDefinitionNode)]
+    if len(operations) > 1 or len(text) > LONGEST_TEXT:
         message = f"A subscription comes alone, in at most {LONGEST_TEXT} characters."
         raise GraphQLError(message, extensions={"code": "limit_exceeded"})
-    declared = {node.variable.name.value for node in document.operations[0].variable_definitions or ()}
-    kept = {name: value for name, value in (variables or {}).items() if name in declared}
+    declared = {node.variable.name.value for node in operations[0].variable_definitions or ()}
+    kept = {name: value for name, value in (execution.variables or {}).items() if name in declared}
     given = json.dumps(kept, sort_keys=True, default=repr)
     if len(given) > LONGEST_TEXT:
         raise GraphQLError("The variables are too long.", extensions={"code": "limit_exceeded"})
-    return Renderer(graph, document, kept, text, given if "@" in text else "")
+    return Renderer(execution.schema, text, kept, text, given if "@" in text else "")
 
 
 @dataclass(frozen=True)
@@ -146,7 +192,7 @@ def event(content: bytes) -> bytes:
     return b"event: next\ndata: " + content + b"\n\n"
 
 
-def as_only_event(response: HttpResponse) -> HttpResponse:
+def as_event_stream(response: HttpResponse) -> HttpResponse:
     """Answer a query or a mutation to a client that accepts nothing but events."""
     response.content = event(response.content) + COMPLETE
     response.headers["Content-Type"] = EVENTS

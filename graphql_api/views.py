@@ -1,97 +1,119 @@
-"""The address of the graph: who is asking, one JSON object in, one JSON object out.
-
-It is not Strawberry's own view: that one takes GET, answers in plain text, and lets a body of ``null``, bad UTF-8 or
-a bad token become a 500.
-"""
+"""The address of the graph: Strawberry's view, with the HTTP contract of docs/api.md."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
+from strawberry.django import views
+from strawberry.schema.exceptions import CannotGetOperationTypeError
+from strawberry.types import ExecutionResult
 
 from core.api.authentication import bearer_of
 from core.api.exceptions import headers_of, replay_headers, status_of
 from core.api.parsers import parse_json, read_body
-from core.api.renderers import json_response as json_answer
-from core.errors import DomainError, Invalid, TokenNotValid
-from core.server.streams import can_stream
+from core.errors import Invalid, TokenNotValid
 from core.throttling import client_address
-from graphql_api.errors import as_refusal, formatted
-from graphql_api.schema import Context, Graph, schema
-from graphql_api.subscriptions import EVENTS, Watch, as_only_event
+from graphql_api import subscriptions
+from graphql_api.context import Context
+from graphql_api.errors import HTTPRefusal, error_body, first_refusal, log_internal_error
+from graphql_api.schema import schema
 
 
-@csrf_exempt  # who is asking is told by the bearer token alone; a session's cookie counts for nothing here
-def graphql(request: HttpRequest) -> HttpResponseBase:
-    """Answer a query, a mutation or a subscription; in development, show GraphiQL to a browser."""
-    if request.method == "GET" and settings.DEBUG and "text/html" in request.headers.get("Accept", ""):
-        return render(request, "graphql_api/graphiql.html")
-    if request.method != "POST":
-        return _refused("method_not_allowed", "Send a POST.", 405, {"Allow": "POST"})
-    if request.content_type != "application/json":
-        return _refused("unsupported_media_type", "Send application/json.", 415)
-    return answer(request, schema)
-
-
-def answer(request: HttpRequest, schema: Graph) -> HttpResponseBase:
-    """Execute what the body asks for.
+@method_decorator(csrf_exempt, name="dispatch")  # only the bearer token authenticates; a session's cookie does not
+class GraphQLView(views.GraphQLView[Context, None]):
+    """Answers a POST of one operation in JSON; in development, shows GraphiQL to a browser.
 
     The status is 200 where there is an answer, also if it is a refusal or in part; 400 where the query or its
     variables do not fit the schema; 401, 503 and 500 as in REST.
     """
-    try:
-        query, variables, operation_name = _operation(parse_json(read_body(request)))
-        context = _context(request)
-        result = schema.ask(query, variables, context, operation_name)
-        if isinstance(result, Watch):
-            return _watch(result, request, context)
-    except DomainError as refusal:
-        return _answer_errors([GraphQLError(str(refusal), original_error=refusal)])
-    except GraphQLError as fault:
-        return _answer_errors([fault])
-    except Exception as fault:
-        return _answer_errors([GraphQLError("", original_error=fault)])
-    if result.errors:
-        return _answer_errors(result.errors, data=result.data)
-    response = json_answer({"data": result.data}, headers=replay_headers(context))
-    return as_only_event(response) if _reads_nothing_but_events(request) else response
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "GET" and settings.DEBUG and "text/html" in request.headers.get("Accept", ""):
+            return self.render_graphql_ide(request)
+        try:
+            _check_method_and_media_type(request)
+            context = self.get_context(request)
+            response = self.run(request, context=context)
+            return subscriptions.respond(context.subscription, request) if context.subscription else response
+        except Exception as error:
+            return self._respond_to_error(request, error)
+
+    def get_context(self, request: HttpRequest, response: HttpResponse | None = None) -> Context:
+        address = client_address(request)
+        try:
+            return Context(bearer=bearer_of(request), address=address)
+        except TokenNotValid as error:
+            return Context(bearer=None, address=address, token_error=error)
+
+    def execute_operation(
+        self, request: HttpRequest, context: Context, root_value: None, sub_response: Any
+    ) -> ExecutionResult:
+        """Execute what the body asks for. The library's own method takes bodies that are not strict JSON, and batches.
+
+        :raises MalformedJSON, PayloadTooLarge, Invalid: the body can't be read.
+        :raises GraphQLError: there is no operation of this name.
+        """
+        query, variables, context.operation_name = read_operation(request)
+        try:
+            result = self.schema.execute_sync(
+                query, variable_values=variables, context_value=context, operation_name=context.operation_name
+            )
+        except CannotGetOperationTypeError as error:
+            raise GraphQLError(error.as_http_error_reason()) from error
+        sub_response.refusal = context.lock_not_available
+        _set_status_and_headers(sub_response, result, context)
+        return result
+
+    def process_result(self, request: HttpRequest, result: ExecutionResult) -> Any:
+        body: dict[str, Any] = {"data": result.data}
+        if result.errors:
+            body["errors"] = [error_body(error) for error in result.errors]
+        return body
+
+    def encode_json(self, data: object) -> bytes:
+        return orjson.dumps(data, option=orjson.OPT_UTC_Z)
+
+    def create_response(self, response_data: Any, sub_response: Any) -> HttpResponseBase:
+        response: Any = super().create_response(response_data, sub_response)
+        response.refusal = getattr(sub_response, "refusal", None)
+        if "errors" not in response_data and subscriptions.accepts_only_events(self.request):
+            return subscriptions.as_event_stream(response)
+        return response  # type: ignore[no-any-return]
+
+    def _respond_to_error(self, request: HttpRequest, error: Exception) -> HttpResponseBase:
+        if not isinstance(error, GraphQLError):
+            error = GraphQLError(str(error), original_error=error)
+        log_internal_error(error)
+        result = ExecutionResult(data=None, errors=[error])
+        sub_response = self.get_sub_response(request)
+        _set_status_and_headers(sub_response, result)
+        return self.create_response(self.process_result(request, result), sub_response)
 
 
-def _watch(watch: Watch, request: HttpRequest, context: Context) -> HttpResponseBase:
-    if EVENTS not in _accepted(request):
-        return _refused("not_acceptable", f"A subscription is told in events: send Accept: {EVENTS}.", 406)
-    if not can_stream(request):
-        return _refused("not_acceptable", "Subscriptions are not served here.", 406)
-    return watch.begin(until=context.bearer.until if context.bearer else None)
+graphql = GraphQLView.as_view(schema=schema)
 
 
-def _reads_nothing_but_events(request: HttpRequest) -> bool:
-    accepted = _accepted(request)
-    return EVENTS in accepted and "json" not in accepted and "*/*" not in accepted
+def _check_method_and_media_type(request: HttpRequest) -> None:
+    if request.method != "POST":
+        raise HTTPRefusal(405, "method_not_allowed", "Send a POST.", {"Allow": "POST"})
+    if request.content_type != "application/json":
+        raise HTTPRefusal(415, "unsupported_media_type", "Send application/json.")
 
 
-def _accepted(request: HttpRequest) -> str:
-    return str(request.META.get("HTTP_ACCEPT", "")).lower()
+def read_operation(request: HttpRequest) -> tuple[str, dict[str, Any] | None, str | None]:
+    """Read the query, its variables and the name of the operation.
 
-
-def _context(request: HttpRequest) -> Context:
-    address = client_address(request)
-    try:
-        return Context(bearer=bearer_of(request), address=address)
-    except TokenNotValid as refused:
-        return Context(bearer=None, address=address, refused=refused)
-
-
-def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:
-    """Take the body apart.
-
+    :raises MalformedJSON, PayloadTooLarge: the body can't be read.
     :raises Invalid: it is not an object, or a member of it is not of its type.
     """
+    body = parse_json(read_body(request))
     if not isinstance(body, dict):
         raise Invalid(errors={"non_field_errors": ["Send one JSON object; batches are not taken."]})
     query, variables, name = body.get("query"), body.get("variables"), body.get("operationName")
@@ -106,20 +128,20 @@ def _operation(body: Any) -> tuple[str, dict[str, Any] | None, str | None]:
     return query, variables, name or None
 
 
-def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = None) -> HttpResponse:
-    told = [formatted(error) for error in errors]
-    if data is not None:  # an answer, although not to everything: what it says has happened
-        return json_answer({"data": data, "errors": told})
-    headers: dict[str, str] = {}
-    status = 500 if any(error["extensions"]["code"] == "internal_error" for error in told) else 400
-    for error in errors:
-        if refusal := as_refusal(error):
-            status, headers = status_of(refusal), headers_of(refusal)
-    response = json_answer({"data": None, "errors": told}, status=status, headers=headers)
-    response.refusal = next((refusal for error in errors if (refusal := as_refusal(error))), None)  # type: ignore[attr-defined]
-    return response
-
-
-def _refused(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> HttpResponse:
-    error = {"message": message, "extensions": {"code": code}}
-    return json_answer({"data": None, "errors": [error]}, status=status, headers=headers)
+def _set_status_and_headers(response: Any, result: ExecutionResult, context: Context | None = None) -> None:
+    """Choose the status and the headers by the errors, unless a part was answered: what it says has happened."""
+    headers: Mapping[str, str] = {}
+    if not result.errors:
+        headers = replay_headers(context)
+    elif result.data is None:
+        cause = result.errors[0].original_error
+        if isinstance(cause, HTTPRefusal):
+            response.status_code, headers = cause.status, cause.headers
+        elif refusal := first_refusal(result.errors):
+            response.refusal = refusal
+            response.status_code, headers = status_of(refusal), headers_of(refusal)
+        else:
+            codes = {error_body(error)["extensions"]["code"] for error in result.errors}
+            response.status_code = 500 if "internal_error" in codes else 400
+    for name, value in headers.items():
+        response[name] = value

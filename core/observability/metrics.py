@@ -172,7 +172,14 @@ def end_try(match: Any, *, missed_a_lock: bool, comes_again: bool) -> None:
         _figures.came_again.inc()
         return
     for verb, outcome in _outcomes.get() or ():
-        _labelled(_figures.verbs, verb, outcome, "graphql" if route_of(match) == "graphql" else "rest").inc()
+        if route_of(match) != "graphql":  # which counts by count_operation()
+            _labelled(_figures.verbs, verb, outcome, "rest").inc()
+
+
+def count_operation(operation: str, outcome: str, door: str) -> None:
+    """Count an operation of the domain, by its outcome and the API that it was called through."""
+    if _figures:
+        _labelled(_figures.verbs, operation, outcome, door).inc()
 
 
 def count_request(method: str, match: Any, status: int, seconds: float) -> None:

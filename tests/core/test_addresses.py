@@ -197,8 +197,8 @@ class TestErrors:
         assert error(response, 500, "internal_error").keys() == {"code", "detail"}
 
     def test_a_fault_in_a_plain_view_tells_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("graphql_api.views._refused", _fail)
-        response = Client(raise_request_exception=False).get("/graphql/")
+        monkeypatch.setattr("graphql_api.picker.views.render", _fail)
+        response = Client(raise_request_exception=False).get("/")
         assert error(response, 500, "internal_error").keys() == {"code", "detail"}
 
 

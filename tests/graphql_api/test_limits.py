@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 from django.db import OperationalError
+from graphql import get_named_type, get_nullable_type, is_list_type, is_object_type
 
 from catalog.models import Movie, Show
 from core.models import User
 from graphql_api.limits import MOST_VALUES
+from graphql_api.schema import schema
 from reservations.models import Booking
 from tests.conftest import PASSWORD
 from tests.doors import global_id
@@ -101,6 +103,20 @@ class TestLimits:
         assert largest**3 <= MOST_VALUES < (largest + 1) ** 3
         assert graph.ask(three_levels, n=largest).ok
         assert graph.ask(three_levels, n=largest + 1).code == "limit_exceeded"
+
+    def test_every_list_of_objects_says_how_long_it_can_be(self) -> None:
+        """A list without a size would count as one item; those of a connection are counted by the connection."""
+        types = schema.schema_converter.type_map
+        for name, concrete in types.items():
+            for definition in getattr(concrete.definition, "fields", ()):
+                field: Any = concrete.implementation.fields[schema.config.name_converter.from_field(definition)]  # type: ignore[union-attr]
+                inner = get_nullable_type(field.type)
+                is_list = is_list_type(inner) and is_object_type(get_named_type(inner))
+                is_page = get_named_type(field.type).name.endswith("Connection")
+                if (is_list and not name.endswith("Connection") and name != "InvalidInput") or is_page:
+                    cost = definition.metadata.get("cost")
+                    assert cost, f"{name}.{definition.python_name}"
+                    assert is_page == (cost.items is None)
 
     def test_one_password_is_checked_a_request(self, graph: Any, alice: User) -> None:
         login = 'login(input: {username: "alice", password: "x"}) { ... on Refusal { code } }'
@@ -233,7 +249,7 @@ class TestTransport:
     def test_graphiql_is_there_in_development(self, graph: Any, settings: Any) -> None:
         settings.DEBUG = True
         response = graph.client.get("/graphql/", headers={"accept": "text/html"})
-        assert (response.status_code, response.templates[0].name) == (200, "graphql_api/graphiql.html")
+        assert (response.status_code, response.templates[0].name) == (200, "graphql/graphiql.html")
         settings.DEBUG = False
         assert graph.client.get("/graphql/", headers={"accept": "text/html"}).status_code == 405
 
@@ -258,7 +274,7 @@ class TestWhatAMutationHasDone:
         def failing(*_: Any, **__: Any) -> None:
             raise OperationalError("connection lost")
 
-        monkeypatch.setattr("graphql_api.types.connect_to", failing)
+        monkeypatch.setattr("graphql_api.types.catalog.connect_to", failing)
         input = {"showId": global_id("Show", show.pk), "seatNumber": 1}
         response = graph.send({"query": self.BOOK % "shows { totalCount }", "variables": {"input": input}}, alice)
         body = json.loads(response.content)
@@ -280,7 +296,7 @@ class TestFaults:
         def failing(*_: Any) -> None:
             raise ValueError("secret words")
 
-        monkeypatch.setattr("graphql_api.types.available_seats_of", failing)
+        monkeypatch.setattr("graphql_api.types.catalog.available_seats_of", failing)
         query = "query($id: ID!) { show(id: $id) { id availableSeats } }"
         response = graph.send({"query": query, "variables": {"id": global_id("Show", show.pk)}})
         body = json.loads(response.content)

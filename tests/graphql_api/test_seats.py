@@ -12,7 +12,6 @@ from django.utils import timezone
 
 from catalog.models import Movie, Show
 from core.models import User
-from graphql_api import seats as graph_seats
 from reservations.booking import book_seats
 from reservations.models import Booking, Claim, Hold
 from reservations.seat_map import SeatMap
@@ -220,7 +219,7 @@ class TestSeatMap:
             tries.append(1)
             raise OperationalError("connection lost")
 
-        monkeypatch.setattr(graph_seats.seat_map, "seat_maps", failing)
+        monkeypatch.setattr("graphql_api.types.catalog.seat_map.seat_maps", failing)
         query = "{ movies(first: 1) { nodes { shows { nodes { id seatMap { version } } } } } }"
         body = graph.send({"query": query}).json()
         assert [node["seatMap"] for node in body["data"]["movies"]["nodes"][0]["shows"]["nodes"]] == [None] * 4
@@ -674,7 +673,7 @@ class TestMyHolds:
             for each in holds:
                 each.seat_numbers, each.expires_at = [], None
 
-        monkeypatch.setattr("graphql_api.types.load_seats", load_seats)
+        monkeypatch.setattr("graphql_api.types.bookings.load_seats", load_seats)
         (node,) = graph.query(self.QUERY, alice)["myHolds"]["nodes"]
         assert node["seats"] == []
         assert datetime.fromisoformat(node["expiresAt"]) <= timezone.now()

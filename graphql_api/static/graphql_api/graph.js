@@ -1,4 +1,4 @@
-// A small client of the graph: questions, deeds that are safe to send again, a session, and live streams.
+// A small client of the graph: queries, mutations that are safe to repeat, a session, and live streams.
 // Nothing in here knows of seats.
 
 const ADDRESS = "/graphql/";
@@ -20,7 +20,7 @@ export class Fault extends Error {
   }
 }
 
-// --- Questions and deeds ----------------------------------------------------------------------
+// --- Queries and mutations --------------------------------------------------------------------
 
 /** Ask a question until there is an answer, and give its `data`. `tell` hears of each pause in between. */
 export function ask(query, variables = {}, tell = () => {}) {
@@ -32,19 +32,19 @@ const unanswered = new Map(); // what was sent and not answered, to its key
 /**
  * Do something once, however often it has to be sent, and give the member of the union that it led to.
  *
- * The key is what makes it safe: whoever sends it again is told the first outcome. It is kept until there is an
- * answer, so that somebody who gives up and presses the button again does not book twice.
+ * The idempotency key makes it safe: a repeated request gets the first outcome. It is remembered until there is an
+ * answer, so that a visitor who gives up and presses the button again does not book twice.
  */
 export async function act(mutation, input, tell = () => {}) {
-  const deed = JSON.stringify([mutation, input]);
-  if (!unanswered.has(deed)) unanswered.set(deed, newKey());
-  const keyed = { input: { ...input, idempotencyKey: unanswered.get(deed) } };
+  const request = JSON.stringify([mutation, input]);
+  if (!unanswered.has(request)) unanswered.set(request, newKey());
+  const keyed = { input: { ...input, idempotencyKey: unanswered.get(request) } };
   const result = await persist(async () => {
     const [outcome] = Object.values(await withToken((token) => send(mutation, keyed, token)));
     if (outcome.code === "idempotency_in_progress") throw new Fault(outcome.code, outcome.message, { passing: true });
     return outcome;
   }, tell);
-  unanswered.delete(deed);
+  unanswered.delete(request);
   return result;
 }
 
@@ -256,7 +256,7 @@ async function* events(subscription, variables, signal) {
   }
 }
 
-/** Take an event apart: lines such as `data: …`. Ours have each name once; a line that begins with a colon says nothing. */
+/** Parse an event: lines like `data: …`. Ours have each name once; a line that begins with a colon is a comment. */
 function parsed(block) {
   return Object.fromEntries(
     block

@@ -193,7 +193,7 @@ function subscribes(query, name) {
   return new RegExp(name ? `\\bsubscription\\s+${name}\\b` : "^[\\s,]*subscription\\b").test(text);
 }
 
-/** The results of a subscription, one by one. Whoever stops in the middle closes the connection. */
+/** The results of a subscription, one by one. Leaving the loop early closes the connection. */
 function watching(response, leaving) {
   const results = resultsOf(response, leaving.signal);
   return {

@@ -30,7 +30,7 @@ const map = new SeatMap(at("seats"), choose);
 async function look() {
   const release = await quiet();
   try {
-    const answer = await lookAsWhoever();
+    const answer = await readShow();
     if (!answer.show) return leave();
     show = answer.show;
     version = show.seatMap.version;
@@ -45,7 +45,7 @@ async function look() {
   }
 }
 
-async function lookAsWhoever() {
+async function readShow() {
   try {
     return await ask(PICKER, { show: showId, signedIn: isSignedIn() }, tellPause);
   } catch (fault) {
@@ -81,7 +81,7 @@ function change({ version: newer, seats: changed }) {
   render();
 }
 
-/** The stream tells nobody's name: which seats are the visitor's, the page knows from its own deeds. */
+/** The stream tells nobody's name: which seats are the visitor's, the page knows from its own mutations. */
 function isOwn(seatNumber, status) {
   const has = (seat) => seat.seatNumber === seatNumber;
   return status === "HELD" ? holds.some((hold) => hold.seats.some(has)) : status === "BOOKED" && bookings.some(has);
@@ -178,7 +178,7 @@ function choose(seatNumber) {
 }
 
 const hold = (wanted) =>
-  deed("To hold seats, please sign in.", HOLD, { showId, ...wanted }, (made) => {
+  perform("To hold seats, please sign in.", HOLD, { showId, ...wanted }, (made) => {
     chosen.clear();
     holds.push(made);
     mark(made.seats, "HELD");
@@ -187,10 +187,10 @@ const hold = (wanted) =>
   });
 
 const book = () =>
-  deed("To book seats, please sign in.", BOOK, { showId, seatNumbers: inOrder(chosen) }, (made) => booked(made.bookings));
+  perform("To book seats, please sign in.", BOOK, { showId, seatNumbers: inOrder(chosen) }, (made) => booked(made.bookings));
 
 const confirm = (held) =>
-  deed("To confirm, please sign in.", CONFIRM, { holdId: held.id }, (made) => {
+  perform("To confirm, please sign in.", CONFIRM, { holdId: held.id }, (made) => {
     holds = holds.filter(({ id }) => id !== held.id);
     booked(made.bookings);
   });
@@ -204,13 +204,13 @@ function booked(made) {
 }
 
 const extend = (held) =>
-  deed("To hold them longer, please sign in.", EXTEND, { holdId: held.id }, (made) => {
+  perform("To hold them longer, please sign in.", EXTEND, { holdId: held.id }, (made) => {
     holds = holds.map((other) => (other.id === made.id ? made : other));
     tell(`${labels(made.seats)}: held until ${moment(made.expiresAt, "time")}.`);
   });
 
 const release = (held) =>
-  deed("To release them, please sign in.", RELEASE, { holdId: held.id }, () => {
+  perform("To release them, please sign in.", RELEASE, { holdId: held.id }, () => {
     holds = holds.filter(({ id }) => id !== held.id);
     mark(held.seats, "AVAILABLE");
     tell(`Released: ${labels(held.seats)}.`);
@@ -219,7 +219,7 @@ const release = (held) =>
 
 async function cancel(booking) {
   if (!(await sure(`Cancel seat ${booking.label}?`))) return;
-  await deed("To cancel, please sign in.", CANCEL, { bookingId: booking.id }, () => {
+  await perform("To cancel, please sign in.", CANCEL, { bookingId: booking.id }, () => {
     bookings = bookings.filter(({ id }) => id !== booking.id);
     mark([booking], "AVAILABLE");
     tell(`Cancelled: seat ${booking.label} is free again.`);
@@ -237,7 +237,7 @@ function beginMove(booking) {
 }
 
 const move = (seat) =>
-  deed("To move, please sign in.", MOVE, { bookingId: moving.id, seatNumber: seat.seatNumber }, (made) => {
+  perform("To move, please sign in.", MOVE, { bookingId: moving.id, seatNumber: seat.seatNumber }, (made) => {
     const left = moving;
     moving = null;
     bookings = bookings.map((other) => (other.id === made.id ? made : other));
@@ -264,10 +264,10 @@ function bestWanted() {
   return { quantity: quantity.valueAsNumber, allowSplit: allowSplit.checked };
 }
 
-// --- How a deed is done -----------------------------------------------------------------------
+// --- How a mutation is performed --------------------------------------------------------------
 
 /** Sign in if need be, do it once, and show what came of it: `done` hears the success, a refusal is told in words. */
-async function deed(why, mutation, input, done) {
+async function perform(why, mutation, input, done) {
   if ("busy" in document.body.dataset) return tell("One moment: the last step is still being answered.");
   document.body.dataset.busy = "";
   try {
@@ -284,10 +284,10 @@ async function deed(why, mutation, input, done) {
       } finally {
         release();
       }
-      if (deed.mustLook) await look();
+      if (perform.mustLook) await look();
     });
   } finally {
-    deed.mustLook = false;
+    perform.mustLook = false;
     delete document.body.dataset.busy;
   }
 }
@@ -296,7 +296,7 @@ function refuse(refusal) {
   const { text, links } = words(refusal, seats);
   for (const seatNumber of refusal.seatNumbers ?? [refusal.seatNumber]) chosen.delete(seatNumber);
   tell(text, "refusal", links);
-  deed.mustLook = true; // something is not as the page shows it
+  perform.mustLook = true; // something is not as the page shows it
 }
 
 /** Do something that may go without an answer, and say so if it does. */

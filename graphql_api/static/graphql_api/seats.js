@@ -46,7 +46,7 @@ export class SeatMap {
     this.#leadTabTo(this.seats.has(this.tab) ? this.tab : this.rows[0]?.[0]);
   }
 
-  /** Show what a seat is: one of `KINDS`, and a label such as B7. */
+  /** Show what a seat is: one of `KINDS`, and a label like B7. */
   paint(number, kind, label) {
     const { group, mark } = this.seats.get(number);
     if (group.dataset.kind === kind && group.dataset.label === label) return;

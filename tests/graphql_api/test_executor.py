@@ -1,4 +1,4 @@
-"""Rows that are answered column by column are answered as the library does it, field by field."""
+"""Lists that are completed column by column are answered as the library does it, field by field."""
 
 import enum
 from collections.abc import Callable
@@ -8,34 +8,28 @@ from typing import Any
 
 import pytest
 import strawberry
+from django.core.cache import cache
 from django.db import OperationalError
 from graphql import Undefined, execute, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from catalog.models import Movie, Show
 from core.models import User
-from graphql_api import kept
-from graphql_api.executor.columns import loaded_by
-from graphql_api.executor.context import Executor
+from graphql_api.executor import ListExecutor
+from graphql_api.loaders import Batch, batched_field
+from graphql_api.schema import schema
 from reservations.models import Booking, Claim, Hold
 from tests.conftest import make_show
 from tests.doors import global_id, token_of
 
 
-class FieldByField(StrawberryGraphQLCoreExecutionContext):
-    """The library's own executor."""
-
-    def __init__(self, *args: Any, plans: Any = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-
-
 @pytest.fixture
 def field_by_field(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
-    """Switch the columns off."""
+    """Use the library's own execution context from now on."""
 
     def switch() -> None:
-        kept._kept.clear()
-        monkeypatch.setattr("graphql_api.schema.Executor", FieldByField)
+        cache.clear()  # with answers that are made of movies alone
+        monkeypatch.setattr(schema, "execution_context_class", StrawberryGraphQLCoreExecutionContext)
 
     return switch
 
@@ -162,68 +156,57 @@ class TestAnswersAreTheLibrarys:
 
 
 @pytest.mark.django_db
-class TestColumnsAreTaken:
-    """Without them each of these would ask the library once a field and row."""
+class TestListsAreCompletedByColumns:
+    """Without columns, the library is asked once for each field of each row."""
 
-    def asked(self, graph: Any, query: str, who: User, asked: list[str]) -> list[str]:
+    def asked(self, graph: Any, query: str, who: User, asked: list[str]) -> set[str]:
         del asked[:]
-        kept._kept.clear()
         graph.query(query, token_of(who))
-        return asked[:]
+        return {*asked}
 
     @pytest.mark.parametrize(
         ("query", "alone"),
         [
             (
                 "{ movies { nodes { id title durationMinutes __typename } } }",
-                ["Query.movies", "MovieConnection.nodes"],
+                {"Query.movies", "MovieConnection.nodes"},
             ),
-            (f"{{ myBookings {{ nodes {{ {BOOKING} }} }} }}", ["Query.myBookings", "BookingConnection.nodes"]),
+            (f"{{ myBookings {{ nodes {{ {BOOKING} }} }} }}", {"Query.myBookings", "BookingConnection.nodes"}),
             (
-                f"{{ myBookings {{ edges {{ cursor node {{ {BOOKING} }} }} pageInfo {{ hasNextPage endCursor }} }} }}",
-                ["Query.myBookings", "BookingConnection.edges", "BookingConnection.pageInfo"],
+                f"{{ myBookings {{ edges {{ cursor node {{ {BOOKING} }} }} }} }}",
+                {"Query.myBookings", "BookingConnection.edges"},
             ),
-            ("{ me { username email } }", ["Query.me"]),
-            (f"{{ myHolds {{ nodes {{ {HOLD} }} }} }}", ["Query.myHolds", "HoldConnection.nodes"]),
+            (f"{{ myHolds {{ nodes {{ {HOLD} }} }} }}", {"Query.myHolds", "HoldConnection.nodes"}),
         ],
-        ids=["films", "bookings", "edges", "me", "holds"],
+        ids=["movies", "bookings", "edges", "holds"],
     )
-    def test_for_every_row(
-        self, graph: Any, alice: User, fields_asked: list[str], query: str, alone: list[str]
-    ) -> None:
+    def test_of_every_row(self, graph: Any, alice: User, fields_asked: list[str], query: str, alone: set[str]) -> None:
         fill(alice, movies=3, shows=2)
         assert self.asked(graph, query, alice, fields_asked) == alone
 
-    def test_for_the_shows_of_a_film(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
+    def test_of_the_shows_of_a_movie(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
         fill(alice, movies=1, shows=5)
-        film = global_id("Movie", Movie.objects.get().pk)
-        query = f'{{ movie(id: "{film}") {{ shows {{ nodes {{ {SHOW} }} }} }} }}'
-        assert self.asked(graph, query, alice, fields_asked) == ["Query.movie", "Movie.shows", "ShowConnection.nodes"]
+        movie = global_id("Movie", Movie.objects.get().pk)
+        query = f'{{ movie(id: "{movie}") {{ shows {{ nodes {{ {SHOW} }} }} }} }}'
+        assert self.asked(graph, query, alice, fields_asked) == {"Query.movie", "Movie.shows", "ShowConnection.nodes"}
 
-    def test_for_every_seat(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
+    def test_of_every_seat(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
         fill(alice, movies=1, shows=1)
-        query = f'{{ show(id: "{global_id("Show", Show.objects.get().pk)}") {{ id {SEATS} }} }}'
-        assert self.asked(graph, query, alice, fields_asked) == ["Query.show", "Show.id", "Show.seatMap"]
+        query = f'{{ show(id: "{global_id("Show", Show.objects.get().pk)}") {{ {SEATS} }} }}'
+        asked = self.asked(graph, query, alice, fields_asked)
+        assert "SeatMap.rows" in asked
+        assert not [field for field in asked if field.startswith(("SeatRow.", "Seat."))]
 
-    def test_beside_a_field_that_is_none(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
+    def test_within_rows_that_the_library_completes(self, graph: Any, alice: User, fields_asked: list[str]) -> None:
         fill(alice, movies=3, shows=2)
-        query = f"{{ movies {{ nodes {{ id title shows(first: 2) {{ nodes {{ {SHOW} }} }} durationMinutes }} }} }}"
-        assert self.asked(graph, query, alice, fields_asked) == [
-            *("Query.movies", "MovieConnection.nodes"),
-            *(["Movie.shows", "ShowConnection.nodes"] * 3),
-        ]
-
-    def test_for_a_booking_that_is_made(self, graph: Any, alice: User, show: Show, fields_asked: list[str]) -> None:
-        assert graph.book(alice, show.pk, 1).ok
-        assert fields_asked == ["Mutation.bookSeat"]
-
-    def test_for_a_refusal(self, graph: Any, alice: User, show: Show, fields_asked: list[str]) -> None:
-        assert graph.book(alice, show.pk, 0).code == "seat_out_of_range"
-        assert fields_asked == ["Mutation.bookSeat"]
+        query = f"{{ movies {{ nodes {{ title shows(first: 2) {{ nodes {{ {SHOW} }} }} }} }} }}"
+        assert self.asked(graph, query, alice, fields_asked) == {
+            *("Query.movies", "MovieConnection.nodes", "Movie.title", "Movie.shows", "ShowConnection.nodes"),
+        }
 
 
 @pytest.mark.django_db
-def test_a_statement_that_fails_is_tried_twice_and_no_more(
+def test_a_statement_that_fails__in_a_list__is_tried_once(
     graph: Any, alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill(alice, movies=1, shows=5)
@@ -233,12 +216,12 @@ def test_a_statement_that_fails_is_tried_twice_and_no_more(
         tries.append(1)
         raise OperationalError("connection lost")
 
-    monkeypatch.setattr("graphql_api.types.available_seats_of", failing)
+    monkeypatch.setattr("graphql_api.types.catalog.available_seats_of", failing)
     response = graph.send({"query": "{ myBookings { nodes { show { availableSeats } } } }"}, token_of(alice))
     (error,) = response.json()["errors"]
     assert error["extensions"]["code"] == "database_unavailable"
     assert error["path"] == ["myBookings", "nodes", 0, "show", "availableSeats"]
-    assert len(tries) == 2
+    assert len(tries) == 1
 
 
 # --- Values that no column of ours has --------------------------------------------------------
@@ -254,8 +237,8 @@ class Text(str):
     pass
 
 
-def load_late(rows: Any) -> None:
-    for row in rows:
+def load_late(batch: Batch[Any]) -> None:
+    for row in batch.rows:
         row.late = row.number
 
 
@@ -285,10 +268,7 @@ class Row:
     inners: list[Inner]
     some_inners: list[list[Inner | None]] | None
 
-    @strawberry.field(metadata=loaded_by(load_late))
-    def late(self) -> int:
-        load_late([self])
-        return self.late  # type: ignore[return-value]
+    late: int = batched_field(load_late, description="")
 
 
 @strawberry.type
@@ -380,7 +360,7 @@ def test_an_odd_value_is_answered_or_refused_as_by_the_library(field: str, value
             result = execute(ROWS, parse(asked), context_value=rows, executor_class=executor)
             return repr(result.data), [error.formatted for error in result.errors or ()]
 
-        assert answered(Executor) == answered(FieldByField)
+        assert answered(ListExecutor) == answered(StrawberryGraphQLCoreExecutionContext)
 
 
 @pytest.mark.parametrize("missing", [None, ValueError("odd"), SimpleNamespace(), 5, Undefined])
@@ -388,6 +368,6 @@ def test_an_odd_row_is_answered_or_refused_as_by_the_library(missing: Any) -> No
     for asked in ("{ rows { number } }", "{ someRows { number names } }", "{ someRows { __typename } }"):
         by_columns, by_fields = (
             execute(ROWS, parse(asked), context_value=[row(), missing], executor_class=executor)
-            for executor in (Executor, FieldByField)
+            for executor in (ListExecutor, StrawberryGraphQLCoreExecutionContext)
         )
         assert by_columns.formatted == by_fields.formatted
