@@ -17,8 +17,8 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from core.database import durable_transaction, violates
 from core.errors import AccountInactive, Invalid, NoActiveAccount, TokenNotValid
+from core.hashers import hashing_slot
 from core.models import Account, User
-from core.observability.metrics import counted
 from core.throttling import spend_try, spend_try_on_account
 
 LONGEST_PASSWORD = 1000
@@ -32,10 +32,11 @@ class TokenPair:
     refresh: str
 
 
-@counted("signup")
+@hashing_slot()
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
     """Open an account without any rights.
 
+    :raises LockNotAvailable: another thread of this process is hashing a password.
     :raises Throttled: too many sign-ups from this address.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
@@ -50,10 +51,11 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     return user
 
 
-@counted("login")
+@hashing_slot()
 def log_in(*, username: str, password: str, address: str) -> TokenPair:
     """Exchange a name and a password for a pair of tokens.
 
+    :raises LockNotAvailable: another thread of this process is hashing a password.
     :raises Throttled: too many tries from this address, or on this account.
     :raises NoActiveAccount: no active account has this name and password.
     """
@@ -68,7 +70,6 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
         raise NoActiveAccount from fault
 
 
-@counted("refresh")
 def refresh(*, token: str, address: str) -> TokenPair:
     """Exchange a refresh token for a new pair; the old one is spent.
 
@@ -82,7 +83,6 @@ def refresh(*, token: str, address: str) -> TokenPair:
         raise TokenNotValid from fault
 
 
-@counted("logout")
 @durable_transaction
 def log_out(*, token: str) -> None:
     """Spend a refresh token.

@@ -15,7 +15,8 @@ from django.template.response import TemplateResponse
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from core.database import refusal_of
-from core.errors import DomainError, Throttled
+from core.errors import DomainError, LockNotAvailable, Throttled
+from core.hashers import hashing_slot
 from core.models import User
 from core.throttling import client_address, spend_try, spend_try_on_account
 
@@ -54,6 +55,8 @@ class NoDeadEnds(admin.ModelAdmin):
             if isinstance(response, TemplateResponse):
                 response.render()  # a list asks the database only now
             return response
+        except LockNotAvailable:
+            raise  # nothing was done: core.server tries again
         except DomainError as refusal:
             told = str(refusal)
         except (ProtectedError, DatabaseError) as fault:
@@ -70,6 +73,7 @@ class NoDeadEnds(admin.ModelAdmin):
 class ThrottledLogin(AdminAuthenticationForm):
     """The admin's login spends the budgets of the other doors."""
 
+    @hashing_slot()
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
         try:

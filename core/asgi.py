@@ -1,5 +1,4 @@
-"""The ASGI entry point, which ``make serve`` and the container serve. It is production unless the environment sets
-``DEBUG=1``."""
+"""The ASGI entry point, for ``python -m core.server``. It is production unless the environment sets ``DEBUG=1``."""
 
 import os
 
@@ -7,12 +6,17 @@ import django
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
-os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
-os.environ.setdefault("LOCK_TIMEOUT", "50")  # the gate waits longer, and holds no thread for it
+os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # milliseconds; clients do not wait longer
+os.environ.setdefault("LOCK_TIMEOUT", "50")  # the application waits longer, and holds no thread for it
 django.setup()
 
-from core.server.gate import Gate  # noqa: E402
+from core import hashers  # noqa: E402
+from core.observability import metrics, tracing  # noqa: E402
+from core.server.application import Application  # noqa: E402
 from reservations import live  # noqa: E402
 
+hashers.limit_hashing_threads(1)
 live.tell_other_processes()
-application = Gate(threads=settings.THREADS)
+tracing.start()
+metrics.WORKERS.set(1)
+application = Application(threads=settings.THREADS)

@@ -5,19 +5,14 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
 
-from core.errors import Busy, DatabaseUnavailable, DomainError, OutcomeUnknown
-from core.observability import metrics
+from core.errors import Busy, DatabaseUnavailable, DomainError, LockNotAvailable, OutcomeUnknown
 
 P = ParamSpec("P")
 R = TypeVar("R")
-
-lock_was_missed: ContextVar[bool] = ContextVar("lock_was_missed", default=False)
-"""Whether a lock was not had in time, so that nothing has happened; core.server.gate asks."""
 
 _RETRIES = 3
 _WORTH_RETRYING = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -78,7 +73,6 @@ def _answer_faults(attempt: Callable[[], R]) -> R:
             return attempt()
         except (DatabaseError, InterfaceError) as fault:
             if sqlstate(fault) in _WORTH_RETRYING and retries_left:
-                metrics.count_retry(sqlstate(fault))
                 time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
                 continue
             if refusal := refusal_of(fault):
@@ -126,7 +120,7 @@ def refusal_of(fault: Exception) -> DomainError | None:
     if state is None:
         return _refusal_without_a_state(fault)
     if state == "55P03":
-        lock_was_missed.set(True)
+        return LockNotAvailable()
     if state in _BUSY:
         return Busy()
     if state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES:

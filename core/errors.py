@@ -124,6 +124,11 @@ class Busy(DomainError):
 
 
 @dataclass(eq=False)
+class LockNotAvailable(Busy):
+    """A row or advisory lock was not available in time."""
+
+
+@dataclass(eq=False)
 class DatabaseUnavailable(DomainError):
     """The database can't be reached, or takes no writes."""
 
@@ -211,7 +216,7 @@ class IdempotencyKeyReused(DomainError):
 
 
 @dataclass(eq=False)
-class IdempotencyInProgress(DomainError):
+class IdempotencyInProgress(LockNotAvailable):
     """The first request with this key is still being answered."""
 
     kind = Kind.CONFLICT

@@ -15,7 +15,7 @@ from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from core.accounts import user_of
-from core.database import durable_transaction, lock_was_missed, sqlstate
+from core.database import durable_transaction, sqlstate
 from core.errors import (
     AccountInactive,
     Busy,
@@ -114,7 +114,6 @@ def _claim(user: Account, key: str, fingerprint: str) -> bool:
             return cursor.fetchone() is not None
     except OperationalError as fault:
         if sqlstate(fault) == "55P03":
-            lock_was_missed.set(True)
             raise IdempotencyInProgress from fault
         raise
 

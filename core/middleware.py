@@ -18,7 +18,8 @@ from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 from core.api.rest import STATUS, answer_exception, headers_of
-from core.database import lock_was_missed, refusal_of
+from core.database import refusal_of
+from core.errors import DomainError, LockNotAvailable
 from core.observability.logs import request_id
 
 log = logging.getLogger("request")
@@ -47,8 +48,8 @@ class RequestLog:
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = identity
-            if lock_was_missed.get() and request.META.get("core.can_retry"):
-                return response  # which nobody gets: see core.server.gate
+            if isinstance(getattr(response, "refusal", None), LockNotAvailable):
+                return response  # core.server tries again, or logs it
             facts = {
                 "method": request.method,
                 "path": request.path,
@@ -111,8 +112,11 @@ class FaultsAsJson:
     def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
         if not request.path_info.startswith("/admin"):
             return answer_exception(fault)
-        if isinstance(fault, DatabaseError | InterfaceError) and (refusal := refusal_of(fault)):
-            return HttpResponse(
-                str(refusal), content_type="text/plain", status=STATUS[refusal.kind], headers=headers_of(refusal)
-            )
-        return None
+        refusal = refusal_of(fault) if isinstance(fault, DatabaseError | InterfaceError) else fault
+        if not isinstance(refusal, DomainError):
+            return None
+        response = HttpResponse(
+            str(refusal), content_type="text/plain", status=STATUS[refusal.kind], headers=headers_of(refusal)
+        )
+        response.refusal = refusal  # type: ignore[attr-defined]
+        return response

@@ -12,7 +12,6 @@ from django.http import HttpRequest
 
 from core.errors import Throttled
 from core.models import Tries
-from core.observability import metrics
 
 # One statement, so that of many tries at once each is counted. A window begins with its first try.
 _COUNT_A_TRY = """
@@ -48,7 +47,6 @@ def _spend(budget: str, key: str) -> None:
         cursor.execute(_COUNT_A_TRY, {"key": key, "now": now, "seconds": float(seconds)})
         count, until = cursor.fetchone()
     if count > allowed:
-        metrics.count_throttled(budget)
         raise Throttled(retry_after=max(1, math.ceil(until - now)))
 
 

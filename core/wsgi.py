@@ -1,14 +1,18 @@
-"""The WSGI entry point. It is production unless the environment sets ``DEBUG=1``."""
+"""The WSGI entry point, for any WSGI server. It is production unless the environment sets ``DEBUG=1``."""
 
 import os
 
-from django.core.wsgi import get_wsgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
-os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
+os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # milliseconds; clients do not wait longer
+django.setup()
 
-application = get_wsgi_application()
+from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
 
+from core.observability import tracing  # noqa: E402
 from reservations import live  # noqa: E402
 
 live.tell_other_processes()  # those who watch are other processes' clients
+tracing.start()
+application = WSGIHandler()

@@ -19,6 +19,7 @@ from core.api.parsers import read_json
 from core.api.rest import STATUS, headers_of, headers_of_replay
 from core.api.rest import answer as json_answer
 from core.errors import DomainError, Invalid, TokenNotValid
+from core.server.streams import can_stream
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
 from graphql_api.schema import Context, Graph, schema
@@ -62,12 +63,10 @@ def answer(request: HttpRequest, schema: Graph) -> HttpResponseBase:
 
 
 def _watch(watch: Watch, request: HttpRequest, context: Context) -> HttpResponseBase:
-    streams = request.META.get("core.server.streams")
     if EVENTS not in _accepted(request):
         return _refused("not_acceptable", f"A subscription is told in events: send Accept: {EVENTS}.", 406)
-    if streams is None:  # behind a server that answers each request once, as one that speaks WSGI
+    if not can_stream(request):
         return _refused("not_acceptable", "Subscriptions are not served here.", 406)
-    streams.refuse_excess()
     return watch.begin(until=context.bearer.until if context.bearer else None)
 
 
@@ -116,7 +115,9 @@ def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = Non
     for error in errors:
         if refusal := as_refusal(error):
             status, headers = STATUS[refusal.kind], headers_of(refusal)
-    return json_answer({"data": None, "errors": told}, status=status, headers=headers)
+    response = json_answer({"data": None, "errors": told}, status=status, headers=headers)
+    response.refusal = next((refusal for error in errors if (refusal := as_refusal(error))), None)  # type: ignore[attr-defined]
+    return response
 
 
 def _refused(code: str, message: str, status: int, headers: dict[str, str] | None = None) -> HttpResponse:

@@ -13,7 +13,6 @@ from django.utils.html import format_html
 
 from catalog.models import Show, ShowQuerySet
 from core.admin import NoDeadEnds
-from core.database import lock_was_missed
 from core.errors import DomainError
 from reservations.availability import with_available_seats, with_sold_seats
 from reservations.booking import cancel_booking
@@ -186,7 +185,6 @@ class HoldAdmin(NoDeadEnds):
     def release(self, request: HttpRequest, holds: QuerySet[Hold]) -> None:
         for hold in holds:
             _tell(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
-        lock_was_missed.set(False)  # some are done, so that the whole can't be tried again
 
 
 @admin.register(Booking)
@@ -216,7 +214,6 @@ class BookingAdmin(NoDeadEnds):
         for booking in bookings:
             owner: Any = booking.user
             _tell(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
-        lock_was_missed.set(False)  # some are done, so that the whole can't be tried again
 
 
 def _goes_with_another(page: NoDeadEnds, request: HttpRequest, row: Model | None) -> bool:

@@ -27,7 +27,6 @@ from core.database import durable_transaction, one_statement
 from core.errors import AccountInactive, Busy, NotFound
 from core.idempotency import Operation, once
 from core.models import Account
-from core.observability.metrics import counted
 from reservations import statements
 from reservations.choosing import best_seats, queue_for_best, validate_seat_selection
 from reservations.errors import (
@@ -49,7 +48,6 @@ from reservations.statements import Found, RaceLost
 R = TypeVar("R")
 
 
-@counted("book")
 def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
     """Book a seat of a show for a user; with a key, once, however often it is asked for.
 
@@ -69,7 +67,6 @@ def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key:
     return do(BOOKING, deed, user=user, key=idempotency_key, given=(show_id, seat_number))
 
 
-@counted("book_seats")
 def book_seats(
     *,
     user: Account,
@@ -97,7 +94,6 @@ def book_seats(
     return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given, steps=durable_transaction)
 
 
-@counted("cancel")
 def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | None = None) -> Booking:
     """Cancel a user's own booking; its seat is free from the commit on.
 
@@ -113,7 +109,6 @@ def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | Non
     return do(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
 
 
-@counted("move")
 def move_booking(*, user: Account, booking_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
     """Give a user's own booking another seat of its show; it has the one or the other at any moment, never both.
 

@@ -20,7 +20,6 @@ from core.database import advisory_lock, durable_transaction
 from core.errors import AccountInactive, NotFound
 from core.idempotency import Operation
 from core.models import Account
-from core.observability.metrics import counted
 from reservations import statements
 from reservations.booking import (
     LOOKS,
@@ -57,7 +56,6 @@ from reservations.models import Booking, Bookings, Claim, Hold, Released
 from reservations.statements import Found
 
 
-@counted("hold")
 def hold_seats(
     *,
     user: Account,
@@ -89,7 +87,6 @@ def hold_seats(
     return do(HOLDING, deed, user=user, key=idempotency_key, given=given, steps=durable_transaction)
 
 
-@counted("confirm")
 def confirm_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Bookings:
     """Book the seats of one's own hold; asked for again, give the same bookings.
 
@@ -103,7 +100,6 @@ def confirm_hold(*, user: Account, hold_id: int, idempotency_key: str | None = N
     return do(CONFIRMING, deed, user=user, key=idempotency_key, given=(hold_id,))
 
 
-@counted("extend")
 def extend_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Hold:
     """Let one's own hold last for its whole time again, but not beyond the longest, nor beyond the show's beginning.
 
@@ -116,7 +112,6 @@ def extend_hold(*, user: Account, hold_id: int, idempotency_key: str | None = No
     return do(EXTENDING, deed, user=user, key=idempotency_key, given=(hold_id,))
 
 
-@counted("release")
 def release_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Released:
     """Give the seats of one's own hold back; they are free at once.
 

@@ -129,7 +129,9 @@ def answer_exception(fault: Exception, context: dict[str, Any] | None = None) ->
     A fault of ours tells nothing of itself. The framework gives a ``context``, which is not needed.
     """
     status, body, headers = explain(fault)
-    return answer(body, status=status, headers=headers)
+    response = answer(body, status=status, headers=headers)
+    response.refusal = as_refusal(fault)  # type: ignore[attr-defined]
+    return response
 
 
 def explain(fault: Exception) -> tuple[int, dict[str, Any], dict[str, str]]:

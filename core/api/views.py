@@ -121,6 +121,8 @@ class HealthSerializer(serializers.Serializer[None]):
 
 
 class LiveView(OpenView):
+    worker_pool = "health"
+
     @describe("livez", "Is the process alive?", answer=HealthSerializer, database=False, tags=["service"])
     def get(self, request: HttpRequest) -> HttpResponse:
         """It answers without asking the database."""
@@ -128,6 +130,8 @@ class LiveView(OpenView):
 
 
 class ReadyView(OpenView):
+    worker_pool = "readiness"
+
     @describe("readyz", "Can it serve?", answer=HealthSerializer, tags=["service"])
     def get(self, request: HttpRequest) -> HttpResponse:
         """It answers 200 when the database does."""

@@ -11,6 +11,8 @@ import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Protocol
 
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from core.errors import Overloaded
@@ -55,6 +57,11 @@ class EventStream(HttpResponseBase):
         self.first, self.pieces, self.last, self.until = first, pieces, last, until
 
 
+def can_stream(request: HttpRequest) -> bool:
+    """Whether an ``EventStream`` can answer this request; a WSGI server has no way to serve one."""
+    return isinstance(request, ASGIRequest)
+
+
 class Streams:
     """The streams of this process."""
 
@@ -63,12 +70,13 @@ class Streams:
         self._watch: asyncio.Task[None] | None = None
         self._is_ending = False
 
-    def refuse_excess(self) -> None:
-        """Refuse one more, if there are too many.
+    def admit(self, response: EventStream) -> None:
+        """Refuse a stream, and close its source, if there are too many.
 
         :raises Overloaded: there are.
         """
         if len(self._open) >= MOST_STREAMS:
+            response.pieces.close()
             raise Overloaded
 
     async def serve(self, response: EventStream, start: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from core.server.gate import Lane
 from django.db import OperationalError
 from django.http import Http404
 from django.test import Client, RequestFactory
@@ -26,7 +27,6 @@ from core.database import durable_transaction
 from core.errors import NotFound
 from core.observability import metrics
 from core.observability.metrics import counted
-from core.server.gate import Lane
 from tests.core.test_settings import GOOD, production, run
 from tests.postgres import server
 from tests.service import ROOT, Service, serving

@@ -27,22 +27,22 @@ class TestServing:
     def test_does_not_share_its_port(self, service: Service) -> None:
         with serving(service):
             second = subprocess.run(
-                [sys.executable, "-m", "core.server.serve", "--port", str(service.port)],
+                [sys.executable, "-m", "core.server", "--port", str(service.port)],
                 cwd=ROOT,
                 env=service.environment,
                 capture_output=True,
                 text=True,
                 timeout=SECONDS_TO_END,
             )
-        assert second.returncode == 1
-        assert f":{service.port} can't be had" in second.stderr
+        assert second.returncode != 0
+        assert "Address already in use" in second.stderr
 
     @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
     def test_ends_when_its_whole_group_hears_a_signal(self, service: Service, sent: signal.Signals) -> None:
         """As from a terminal: the workers end at the same moment as it does."""
         for _ in range(TIMES):
             server = subprocess.Popen(
-                [sys.executable, "-m", "core.server.serve", "--port", str(service.port)],
+                [sys.executable, "-m", "core.server", "--port", str(service.port)],
                 cwd=ROOT,
                 env=service.environment,
                 start_new_session=True,
