@@ -10,13 +10,10 @@ os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # milliseconds; clients do n
 os.environ.setdefault("LOCK_TIMEOUT", "50")  # the application waits longer, and holds no thread for it
 django.setup()
 
-from core import hashers  # noqa: E402
-from core.observability import metrics, tracing  # noqa: E402
+from core.hashers import limit_hashing_threads  # noqa: E402
 from core.server.application import Application  # noqa: E402
 from reservations import live  # noqa: E402
 
-hashers.limit_hashing_threads(1)
+limit_hashing_threads(1)
 live.tell_other_processes()
-tracing.start()
-metrics.WORKERS.set(1)
 application = Application(threads=settings.THREADS)

@@ -2,17 +2,13 @@
 
 import os
 
-import django
+from django.core.wsgi import get_wsgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
 os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # milliseconds; clients do not wait longer
-django.setup()
 
-from django.core.handlers.wsgi import WSGIHandler  # noqa: E402
+application = get_wsgi_application()
 
-from core.observability import tracing  # noqa: E402
 from reservations import live  # noqa: E402
 
 live.tell_other_processes()  # those who watch are other processes' clients
-tracing.start()
-application = WSGIHandler()

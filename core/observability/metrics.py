@@ -66,7 +66,6 @@ RETRIES = _metric("Counter", "request_retries", "Attempts after a lock timeout, 
 STREAMS = _metric("Gauge", "streams", "Open event streams.")
 STREAM_ENDS = _metric("Counter", "stream_ends", "Event streams that have ended.", "reason")
 POOL_THREADS = _metric("Gauge", "pool_threads", "Threads of a worker pool.", "pool")
-POOL_BUSY = _metric("Gauge", "pool_busy", "Threads at work.", "pool")
 POOL_WAITING = _metric("Gauge", "pool_waiting", "Requests that wait for a thread.", "pool")
 POOL_BUSY_SECONDS = _metric("Counter", "pool_busy_seconds", "Time that threads spent at work.", "pool")
 

@@ -6,7 +6,7 @@ See README.md for what it guarantees, and the figures that it was chosen by.
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import MutableMapping
 from io import BytesIO
 from typing import Any
 
@@ -21,18 +21,12 @@ from core.errors import DomainError, LockNotAvailable, PayloadTooLarge, RequestT
 from core.observability import metrics, tracing
 from core.server.pool import WorkerPool
 from core.server.refusals import Headers, log_refusal, refuse
-from core.server.streams import EventStream, Streams
+from core.server.streams import EventStream, Receive, Send, Streams
 
 Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
-
-
-class ClientDisconnected(Exception):
-    """The client left while it was sending."""
 
 
 class Application(BaseHandler):
@@ -40,6 +34,7 @@ class Application(BaseHandler):
 
     def __init__(self, threads: int) -> None:
         super().__init__()
+        tracing.start()
         self.load_middleware()
         _route("/")  # loads the URL patterns, so that the first request does not wait for it
         self.pools = {
@@ -60,6 +55,8 @@ class Application(BaseHandler):
         try:
             self.pools[pool].refuse_excess()  # before the body is read
             body = await _read_body(receive)
+            if body is None:
+                return
             response, content = await self._respond(scope, body, self.pools[pool])
             if isinstance(response, EventStream):
                 self.streams.admit(response)
@@ -67,8 +64,6 @@ class Application(BaseHandler):
         except DomainError as refusal:
             status, headers, content = refuse(refusal, scope)
             response = None
-        except ClientDisconnected:
-            return
         metrics.count_request(route, scope["method"], status, time.perf_counter() - started)
         start = {"type": "http.response.start", "status": status, "headers": headers}
         if isinstance(response, EventStream):
@@ -77,10 +72,6 @@ class Application(BaseHandler):
             await send(start)
             await send({"type": "http.response.body", "body": content})
 
-    def end_streams(self) -> None:
-        """End all event streams: this process is about to stop."""
-        self.streams.end()
-
     def close(self) -> None:
         """Finish the requests that have begun, and end the threads."""
         for pool in self.pools.values():
@@ -88,6 +79,7 @@ class Application(BaseHandler):
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
+        metrics.WORKERS.set(1)
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self.close()
@@ -116,7 +108,8 @@ class Application(BaseHandler):
         try:
             response = self.get_response(ASGIRequest(scope, BytesIO(body)))
         except UnicodeDecodeError as error:  # the query string is not UTF-8
-            response = get_resolver().resolve_error_handler(400)(None, exception=error)
+            handler: Any = get_resolver().resolve_error_handler(400)
+            response = handler(None, exception=error)
         if isinstance(response, EventStream):
             return response, b""
         content = b"".join(response)  # a file too: the largest has a few megabytes
@@ -136,8 +129,8 @@ def _route(path: str) -> tuple[str, str]:
     return getattr(view, "worker_pool", "requests"), name
 
 
-async def _read_body(receive: Receive) -> bytes:
-    """Read the whole body.
+async def _read_body(receive: Receive) -> bytes | None:
+    """Read the whole body; None if the client has left.
 
     :raises PayloadTooLarge: it is too long.
     :raises RequestTimeout: it takes too long.
@@ -148,8 +141,8 @@ async def _read_body(receive: Receive) -> bytes:
             while True:
                 event = await receive()
                 if event["type"] == "http.disconnect":
-                    raise ClientDisconnected
-                body += event.get("body", b"")
+                    return None
+                body += bytes(event.get("body", b""))
                 if len(body) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
                     raise PayloadTooLarge
                 if not event.get("more_body"):

@@ -41,7 +41,7 @@ class Connection(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close after the request on its way; if there is none, after a moment in which one may still come."""
-        cast(Any, self.app).end_streams()
+        cast(Any, self.app).streams.end()
         self.is_leaving = True
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(SECONDS_TO_LEAVE, super().shutdown)

@@ -1,13 +1,13 @@
 """A worker pool: a few threads with one queue, which refuses work that would wait too long."""
 
 import asyncio
+import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from queue import SimpleQueue
-from threading import Thread
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from django.db import connections
 
@@ -23,16 +23,13 @@ class WorkerPool:
     """Threads that run functions for the event loop, first come, first served."""
 
     def __init__(self, name: str, threads: int) -> None:
-        self._arrivals: deque[float] = deque()  # of what waits; the queue itself can't say how long its first waits
-        self._seconds_each = 0.0  # between the ends of two tasks, a moving average
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
+        self._threads = threads
+        self._arrivals: deque[float] = deque()  # of what waits; the executor's own queue can't say since when
+        self._seconds_each = 0.0  # between the ends of two functions, a moving average
         self._waiting = metrics.POOL_WAITING.labels(name)
-        self._busy = metrics.POOL_BUSY.labels(name)
         self._busy_seconds = metrics.POOL_BUSY_SECONDS.labels(name)
         metrics.POOL_THREADS.labels(name).set(threads)
-        self._threads = [Thread(target=self._work, name=f"{name}-{number}", daemon=True) for number in range(threads)]
-        for thread in self._threads:
-            thread.start()
 
     def refuse_excess(self) -> None:
         """Refuse more work while it would wait too long.
@@ -51,46 +48,31 @@ class WorkerPool:
         :raises Overloaded: it would wait too long, or its turn came too late.
         """
         self.refuse_excess()
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[R] = loop.create_future()
-
-        def task() -> None:
-            arrival = self._arrivals.popleft()
-            started = time.monotonic()
-            self._waiting.dec()
-            self._busy.inc()
-            try:
-                if started - arrival > 2 * MAX_WAIT:
-                    raise Overloaded
-                result = function()
-            except Exception as error:
-                loop.call_soon_threadsafe(_resolve, future, future.set_exception, error)
-            else:
-                loop.call_soon_threadsafe(_resolve, future, future.set_result, result)
-            finally:
-                seconds = time.monotonic() - started
-                self._seconds_each += (seconds / len(self._threads) - self._seconds_each) / 20
-                self._busy.dec()
-                self._busy_seconds.inc(seconds)
-
         self._arrivals.append(time.monotonic())
         self._waiting.inc()
-        self._queue.put(task)
-        return future
+        # What is queued stays queued when its caller is cancelled: each arrival is taken by its own function.
+        return asyncio.shield(asyncio.get_running_loop().run_in_executor(self._executor, self._run, function))
 
     def close(self) -> None:
-        """Finish what was queued, then end the threads."""
-        for _ in self._threads:
-            self._queue.put(None)
-        for thread in self._threads:
-            thread.join()
+        """Finish what was queued, then close the database connections and end the threads."""
+        barrier = threading.Barrier(self._threads)
 
-    def _work(self) -> None:
-        while task := self._queue.get():
-            task()
-        connections.close_all()
+        def close_connections() -> None:
+            connections.close_all()
+            barrier.wait()  # so that each thread does it
 
+        for _ in range(self._threads):
+            self._executor.submit(close_connections)
+        self._executor.shutdown()
 
-def _resolve(future: asyncio.Future[Any], set_outcome: Callable[[Any], None], outcome: Any) -> None:
-    if not future.done():  # it was cancelled if nobody waits any more
-        set_outcome(outcome)
+    def _run(self, function: Callable[[], R]) -> R:
+        arrival, started = self._arrivals.popleft(), time.monotonic()
+        self._waiting.dec()
+        try:
+            if started - arrival > 2 * MAX_WAIT:
+                raise Overloaded
+            return function()
+        finally:
+            seconds = time.monotonic() - started
+            self._seconds_each += (seconds / self._threads - self._seconds_each) / 20
+            self._busy_seconds.inc(seconds)

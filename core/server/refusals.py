@@ -4,13 +4,12 @@ In a flood most answers are refusals, so that each must cost next to nothing. Wh
 write or a random number from the kernel does, would have to wait for the worker threads to get it back.
 """
 
-import asyncio
 import functools
 import itertools
 import logging
+import time
 import uuid
-from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import orjson
 from django.conf import settings
@@ -26,7 +25,7 @@ log = logging.getLogger("request")
 SECONDS_PER_LINE = 1.0
 
 _process, _numbers = uuid.uuid4().hex[:20], itertools.count()
-_since_last_line: Counter[str] = Counter()
+_last_lines: dict[str, tuple[float, int]] = {}  # by code: when it was written, and how many have followed
 
 
 def refuse(refusal: DomainError, scope: Any) -> tuple[int, Headers, bytes]:
@@ -34,7 +33,9 @@ def refuse(refusal: DomainError, scope: Any) -> tuple[int, Headers, bytes]:
     request_id = f"{_process}{next(_numbers):012x}"
     log_refusal(refusal.code, {"request_id": request_id, "method": scope["method"], "path": scope["path"]})
     origin = next((value.decode("latin1") for name, value in scope["headers"] if name == b"origin"), "")
-    status, headers, body = _response(type(refusal), origin if origin in settings.CORS_ALLOWED_ORIGINS else "")
+    status, headers, body = _response(
+        cast(Any, type(refusal)), origin if origin in settings.CORS_ALLOWED_ORIGINS else ""
+    )
     return status, [*headers, (b"x-request-id", request_id.encode())], body
 
 
@@ -62,16 +63,12 @@ def _response(refused: Any, origin: str) -> tuple[int, Headers, bytes]:
 
 
 def log_refusal(code: str, facts: dict[str, Any]) -> None:
-    """Count a refusal; log the first of a code, and a second later how many have followed it."""
+    """Count a refusal; log one of each code a second, with the number of those before that were not logged."""
     metrics.SERVER_REFUSALS.labels(code).inc()
-    if code in _since_last_line:
-        _since_last_line[code] += 1
-        return
-    _since_last_line[code] = 0
-    log.info("refused: %s", code, extra={"facts": facts})
-    asyncio.get_running_loop().call_later(SECONDS_PER_LINE, _log_how_many, code)
-
-
-def _log_how_many(code: str) -> None:
-    if more := _since_last_line.pop(code):
-        log.info("refused: %s, %s more", code, more, extra={"facts": {"refused": more}})
+    now = time.monotonic()
+    written, unlogged = _last_lines.get(code, (0.0, 0))
+    if now - written < SECONDS_PER_LINE:
+        _last_lines[code] = written, unlogged + 1
+    else:
+        _last_lines[code] = now, 0
+        log.info("refused: %s", code, extra={"facts": {**facts, "unlogged": unlogged}})
