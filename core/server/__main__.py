@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2, help="processes; as many as there are cores")
-    parser.add_argument("--threads", type=int, default=2, help="threads a worker; each has a database connection")
+    parser.add_argument("--threads", type=int, default=2, help="threads a worker, beside one that may hash a password")
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
     os.environ["THREADS"] = str(arguments.threads)  # for core.settings, in the workers

@@ -6,6 +6,7 @@ from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+MAX_CONNECTIONS = 10_000  # a worker
 SECONDS_FOR_HEADERS = 5  # from the connection's first moment, or from a further request's first byte
 SECONDS_UNREAD = 20  # in which a client's side acknowledges what was sent
 SECONDS_TO_LEAVE = 1  # in which idle connections may still send a request before the worker stops
@@ -19,6 +20,8 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
         if hasattr(socket, "TCP_USER_TIMEOUT"):
             connection = transport.get_extra_info("socket")
             connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SECONDS_UNREAD)

@@ -158,7 +158,7 @@ class TestSeveralProcesses:
 
     def test_what_the_dead_were_doing_is_forgotten(self, asked: Asked) -> None:
         figures = asked.figures()
-        assert figures['tickets_pool_threads{pool="requests"}'] == 4
+        assert figures['tickets_pool_threads{pool="requests"}'] == 6
         assert figures['tickets_pool_waiting{pool="requests"}'] == figures['tickets_pool_waiting{pool="health"}'] == 0
 
 
