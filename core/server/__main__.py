@@ -5,10 +5,12 @@ code that is there by then, and no request is lost.
 """
 
 import argparse
+import logging.config
 import os
 import resource
 import sys
 import tempfile
+from typing import Any
 
 from django.conf import settings
 from uvicorn import Config
@@ -32,14 +34,15 @@ def main() -> None:
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
     os.environ["THREADS"] = str(arguments.threads)  # for core.settings, in the workers
+    logging.config.dictConfig(settings.LOGGING)
     _raise_file_limit()
     config = Config(
-        "core.asgi:application",
+        "core.server.__main__:load",
+        factory=True,
         host=arguments.host,
         port=arguments.port,
         workers=arguments.workers,
         http=Connection,
-        loop="uvloop",
         ws="none",
         interface="asgi3",
         lifespan="on",
@@ -59,6 +62,16 @@ def main() -> None:
         supervisor = Multiprocess(config, [config.bind_socket()])
         supervisor.run()
     sys.exit(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
+
+
+def load() -> Any:
+    """Import the application, in a worker; one that can't ends the server instead of being started again."""
+    try:
+        from core.asgi import application
+    except Exception:
+        logging.getLogger(__name__).exception("The application can't be imported.")
+        sys.exit(STARTUP_FAILURE)
+    return application
 
 
 def _raise_file_limit() -> None:

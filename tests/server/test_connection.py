@@ -40,9 +40,19 @@ def serve(story: Story, app: Any = None) -> None:
         while not server.started:
             await asyncio.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
-        await story(lambda: asyncio.open_connection("127.0.0.1", port), server)
+        writers: list[asyncio.StreamWriter] = []
+
+        async def connect() -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writers.append(writer)
+            return reader, writer
+
+        await story(connect, server)
+        for writer in writers:
+            writer.close()
         server.should_exit = True
         await serving
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
     asyncio.run(asyncio.wait_for(run(), 10))
 
@@ -68,7 +78,6 @@ def test_between_requests_it_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> N
             writer.write(REQUEST)
             assert b"200 OK" in await reader.readuntil(b"ok")
             await asyncio.sleep(0.4)
-        writer.close()
 
     serve(story)
 
@@ -82,7 +91,6 @@ def test_beyond_the_limit_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
             await asyncio.wait_for(second.readexactly(1), 1)
         writer.write(REQUEST)
         assert b"200 OK" in await first.readuntil(b"ok")
-        writer.close()
 
     serve(story)
 
