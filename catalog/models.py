@@ -91,12 +91,12 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return shows
 
     def lock(self) -> list["Show"]:
-        """Lock these shows against bookings until the transaction ends, in the order of their numbers."""
+        """Lock these shows against bookings until the transaction ends, in the order of their ids."""
         if connection.vendor == "postgresql":
-            # In the queue first: see reservations.booking.
-            numbers = sorted(self.order_by().values_list("pk", flat=True))
+            # The advisory lock first: reservations.claims says why.
+            ids = sorted(self.order_by().values_list("pk", flat=True))
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_xact_lock(number) FROM unnest(%s::bigint[]) AS number", [numbers])
+                cursor.execute("SELECT pg_advisory_xact_lock(id) FROM unnest(%s::bigint[]) AS id", [ids])
         return list(self.select_for_update().order_by("pk"))
 
 

@@ -19,7 +19,7 @@ from core.database import durable_transaction, violates
 from core.errors import AccountInactive, Invalid, NoActiveAccount, TokenNotValid
 from core.hashers import hashing_slot
 from core.models import Account, User
-from core.throttling import spend_try, spend_try_on_account
+from core.throttling import consume, consume_for_account
 
 LONGEST_PASSWORD = 1000
 
@@ -40,7 +40,7 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     :raises Throttled: too many sign-ups from this address.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
-    spend_try("signup", address=address)
+    consume("signup", address=address)
     user = User(username=username, email=User.objects.normalize_email(email))
     _refuse_unacceptable(user, password)
     user.set_password(password)
@@ -59,8 +59,8 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     :raises Throttled: too many tries from this address, or on this account.
     :raises NoActiveAccount: no active account has this name and password.
     """
-    spend_try("login", address=address)
-    spend_try_on_account(username)
+    consume("login", address=address)
+    consume_for_account(username)
     user = authenticate(username=username, password=password)
     if not isinstance(user, User):
         raise NoActiveAccount
@@ -76,7 +76,7 @@ def refresh(*, token: str, address: str) -> TokenPair:
     :raises Throttled: too many tries from this address.
     :raises TokenNotValid: malformed, expired, spent or revoked, or its account is gone or was deactivated.
     """
-    spend_try("refresh", address=address)
+    consume("refresh", address=address)
     try:
         return _exchange(token)
     except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices

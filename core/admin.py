@@ -18,7 +18,7 @@ from core.database import refusal_of
 from core.errors import DomainError, LockNotAvailable, Throttled
 from core.hashers import hashing_slot
 from core.models import User
-from core.throttling import client_address, spend_try, spend_try_on_account
+from core.throttling import client_address, consume, consume_for_account
 
 
 class NoDeadEnds(admin.ModelAdmin):
@@ -77,8 +77,8 @@ class ThrottledLogin(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
         try:
-            spend_try("login", address=client_address(self.request))
-            spend_try_on_account(str(self.cleaned_data.get("username", "")))
+            consume("login", address=client_address(self.request))
+            consume_for_account(str(self.cleaned_data.get("username", "")))
         except Throttled as refusal:
             raise ValidationError(str(refusal)) from refusal
         return super().clean()

@@ -1,23 +1,32 @@
-"""What the databases have in common: transactions, the faults they raise, the constraints they name."""
+"""Durable transactions, retries, and what the databases' errors mean to a client."""
 
 import functools
+import logging
 import random
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from datetime import datetime
 from typing import ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.utils import timezone
 
 from core.errors import Busy, DatabaseUnavailable, DomainError, LockNotAvailable, OutcomeUnknown
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-_RETRIES = 3
-_WORTH_RETRYING = {"40001", "40P01"}  # serialization_failure, deadlock_detected
-_BUSY = {"55P03", "57014", *_WORTH_RETRYING}  # lock_not_available, query_canceled (statement_timeout)
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 4
+
+_LOCK_NOT_AVAILABLE = "55P03"
+_ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
+_BUSY = {"57014", *_ROLLED_BACK}  # query_canceled (statement_timeout)
 _UNAVAILABLE_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator intervention, system
+_UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
 _SQLITE_UNAVAILABLE = (
     "readonly database",
     "unable to open",
@@ -26,59 +35,49 @@ _SQLITE_UNAVAILABLE = (
     "malformed",
     "not a database",
 )
-_UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
+
+
+class RaceLost(Exception):
+    """A rival wrote first: the verb is rolled back and runs again from its beginning."""
 
 
 def durable_transaction(verb: Callable[P, R]) -> Callable[P, R]:
-    """Make the verb one durable transaction, and its database faults refusals.
+    """Run the verb as one durable transaction, with retries and errors as refusals.
 
-    It runs again, at most three times, when the database ended it to resolve a deadlock or a serialization
-    failure: then nothing has happened. After any other fault it does not, since its outcome might be unknown.
-    Faults are looked at outside the transaction, because COMMIT raises them too.
+    It runs again where nothing can have happened: the verb raised ``RaceLost``, or the database rolled it back to
+    resolve a deadlock or a serialization failure. After any other error it does not.
+
+    :raises Busy: all attempts failed, or a lock or the statement took too long.
+    :raises DatabaseUnavailable: the database can't be reached, or takes no writes.
+    :raises OutcomeUnknown: the connection was lost while committing.
     """
-
-    @functools.wraps(verb)
-    def durable(*args: P.args, **kwargs: P.kwargs) -> R:
-        return _answer_faults(functools.partial(_in_transaction, verb, *args, **kwargs))
-
-    return durable
+    return _with_retries(functools.partial(_in_transaction, verb))
 
 
-def one_statement(verb: Callable[P, R]) -> Callable[P, R]:
-    """The same for a verb that PostgreSQL does in one statement, which needs no BEGIN and no COMMIT to be durable.
-
-    On SQLite, where it takes two, they are one transaction.
-    """
-
-    @functools.wraps(verb)
-    def durable(*args: P.args, **kwargs: P.kwargs) -> R:
-        if connection.vendor == "sqlite":
-            return _answer_faults(functools.partial(_in_transaction, verb, *args, **kwargs))
-        return _answer_faults(functools.partial(_by_itself, verb, *args, **kwargs))
-
-    return durable
+def autocommit(verb: Callable[P, R]) -> Callable[P, R]:
+    """Run a verb whose only write is one statement, which commits by itself; else like ``durable_transaction``."""
+    return _with_retries(functools.partial(_on_a_live_connection, verb))
 
 
-def advisory_lock(first: int, second: int) -> None:
-    """Wait for whoever else has the advisory lock of these two numbers, and have it until the transaction ends. On
-    SQLite, where one transaction writes at a time, there is nothing to wait for."""
-    if connection.vendor == "postgresql":
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), hashint8(%s::bigint))", [first, second])
-
-
-def _answer_faults(attempt: Callable[[], R]) -> R:
-    for retries_left in range(_RETRIES, -1, -1):
-        try:
-            return attempt()
-        except (DatabaseError, InterfaceError) as fault:
-            if sqlstate(fault) in _WORTH_RETRYING and retries_left:
-                time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
+def _with_retries(attempt: Callable[P, R]) -> Callable[P, R]:
+    def run(*args: P.args, **kwargs: P.kwargs) -> R:
+        for attempts_left in reversed(range(MAX_ATTEMPTS)):
+            try:
+                # Errors are caught outside the transaction, because COMMIT raises them too.
+                return attempt(*args, **kwargs)
+            except RaceLost:
                 continue
-            if refusal := refusal_of(fault):
-                raise refusal from fault
-            raise
-    raise AssertionError("unreachable: the last round returns or raises")
+            except (DatabaseError, InterfaceError) as error:
+                if sqlstate(error) in _ROLLED_BACK and attempts_left:
+                    log.info("transaction retried, SQLSTATE %s", sqlstate(error))
+                    time.sleep(random.uniform(0.005, 0.05))  # jitter, so that rivals do not meet again
+                    continue
+                if refusal := refusal_of(error):
+                    raise refusal from error
+                raise
+        raise Busy
+
+    return run
 
 
 def _in_transaction(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
@@ -88,38 +87,65 @@ def _in_transaction(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
             result = verb(*args, **kwargs)
             done = True
         return result
-    except OperationalError as fault:
-        if done and _is_lost(fault):  # while committing
-            raise OutcomeUnknown from fault
+    except OperationalError as error:
+        if done and _connection_is_lost(error):  # while committing
+            raise OutcomeUnknown from error
         raise
 
 
-def _by_itself(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
+def _on_a_live_connection(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
     connection.close_if_health_check_failed()
-    connection.ensure_connection()  # what fails here has not been sent
+    connection.ensure_connection()
+    return verb(*args, **kwargs)
+
+
+def outcome_unknown_if_lost() -> AbstractContextManager[None]:
+    """Around a writing statement that may commit by itself: a lost connection means that the outcome is unknown."""
+    return nullcontext() if connection.in_atomic_block else _outcome_unknown_if_lost()
+
+
+@contextmanager
+def _outcome_unknown_if_lost() -> Iterator[None]:
     try:
-        return verb(*args, **kwargs)
-    except OperationalError as fault:
-        if _is_lost(fault):
+        yield
+    except OperationalError as error:
+        if _connection_is_lost(error):
             connection.close()  # the next statement opens another
-            raise OutcomeUnknown from fault
+            raise OutcomeUnknown from error
         raise
 
 
-def _is_lost(fault: Exception) -> bool:
-    """Tell whether the connection ended before the server had answered."""
-    state = sqlstate(fault)
-    if isinstance(fault.__cause__, sqlite3.Error):
+def _connection_is_lost(error: Exception) -> bool:
+    """Tell whether the connection ended before the server answered."""
+    state = sqlstate(error)
+    if isinstance(error.__cause__, sqlite3.Error):
         return False
     return state is None or state[:2] == "08" or state in ("57P01", "57P02")
 
 
-def refusal_of(fault: Exception) -> DomainError | None:
-    """Tell which refusal a database's fault means to a client; None if it is a mistake of ours."""
-    state = sqlstate(fault)
+def advisory_lock(first: int, second: int) -> None:
+    """Take the exclusive advisory lock of two numbers until the transaction ends; SQLite has one writer anyway."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), hashint8(%s::bigint))", [first, second])
+
+
+def database_now() -> datetime:
+    """Read the database's clock at this moment, not at the beginning of the transaction."""
+    if connection.vendor == "sqlite":  # which has the clock of this machine
+        return timezone.now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        now: datetime = cursor.fetchone()[0]
+        return now
+
+
+def refusal_of(error: Exception) -> DomainError | None:
+    """Give the refusal that a database error means to a client; None if it is a programming error."""
+    state = sqlstate(error)
     if state is None:
-        return _refusal_without_a_state(fault)
-    if state == "55P03":
+        return _refusal_without_sqlstate(error)
+    if state == _LOCK_NOT_AVAILABLE:
         return LockNotAvailable()
     if state in _BUSY:
         return Busy()
@@ -128,22 +154,22 @@ def refusal_of(fault: Exception) -> DomainError | None:
     return None
 
 
-def _refusal_without_a_state(fault: Exception) -> DomainError | None:
-    """SQLite has words only; psycopg has no SQLSTATE where no server answered."""
-    words = str(fault)
-    if "database is locked" in words or "database table is locked" in words:
+def _refusal_without_sqlstate(error: Exception) -> DomainError | None:
+    """SQLite has messages only; psycopg has no SQLSTATE where no server answered."""
+    message = str(error)
+    if "database is locked" in message or "database table is locked" in message:
         return Busy()
-    if isinstance(fault.__cause__, sqlite3.Error):
-        return DatabaseUnavailable() if any(sign in words for sign in _SQLITE_UNAVAILABLE) else None
-    return DatabaseUnavailable() if isinstance(fault, OperationalError | InterfaceError) else None
+    if isinstance(error.__cause__, sqlite3.Error):
+        return DatabaseUnavailable() if any(part in message for part in _SQLITE_UNAVAILABLE) else None
+    return DatabaseUnavailable() if isinstance(error, OperationalError | InterfaceError) else None
 
 
-def sqlstate(fault: Exception) -> str | None:
+def sqlstate(error: Exception) -> str | None:
     """Give PostgreSQL's five-character error code, if there is one."""
-    return getattr(fault.__cause__, "sqlstate", None)
+    return getattr(error.__cause__, "sqlstate", None)
 
 
-def violates(fault: IntegrityError, constraint: str) -> bool:
-    """Tell whether it was this constraint that refused the row; both databases name it."""
-    diagnosis = getattr(fault.__cause__, "diag", None)
-    return constraint == diagnosis.constraint_name if diagnosis else constraint in str(fault)
+def violates(error: IntegrityError, constraint: str) -> bool:
+    """Tell whether this constraint refused the row; both databases name it."""
+    diagnosis = getattr(error.__cause__, "diag", None)
+    return constraint == diagnosis.constraint_name if diagnosis else constraint in str(error)

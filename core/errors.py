@@ -1,6 +1,6 @@
-"""Refusals: what they are, whatever door they leave by. Nothing in here knows of HTTP or GraphQL.
+"""Refusals that every app shares; nothing here depends on HTTP or GraphQL.
 
-A refusal is a class with a kind, a code for programs and a message for people; its fields are its facts.
+A refusal is an exception class with a kind, a code for programs and a message for people. Its fields are its facts.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 
 class Kind(Enum):
-    """What sort of refusal it is; each door turns the kind into its own sign, once."""
+    """The kind of a refusal: REST maps it to a status, GraphQL to a type."""
 
     INVALID = auto()
     UNAUTHENTICATED = auto()
@@ -26,20 +26,20 @@ class Kind(Enum):
 
 @dataclass(eq=False)
 class DomainError(Exception):
-    """The ancestor of every refusal."""
+    """Base class of all refusals."""
 
     kind: ClassVar[Kind]
     code: ClassVar[str]
     message: ClassVar[str]
     example: ClassVar[Mapping[str, Any]] = {}
-    """Facts of a typical case, for the published documentation."""
+    """Facts of a typical case, for the OpenAPI document."""
 
     replayed = False
-    """Whether it is the answer to an earlier request with the same idempotency key."""
+    """Whether it was stored by an earlier request with the same idempotency key."""
 
     @property
     def facts(self) -> dict[str, Any]:
-        """The fields and their values, as clients are told them."""
+        """The fields and their values, as clients receive them."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __str__(self) -> str:
@@ -48,11 +48,11 @@ class DomainError(Exception):
 
 @dataclass(eq=False)
 class Invalid(DomainError):
-    """The input breaks a rule of shape; ``errors`` maps each field to its messages."""
+    """The input has the wrong shape; ``errors`` maps fields to messages."""
 
     kind = Kind.INVALID
     code = "invalid"
-    message = "The input is not valid; the errors name the fields."
+    message = "The input is not valid: see the errors of each field."
     example: ClassVar[Mapping[str, Any]] = {"errors": {"field": ["This field is required."]}}
 
     errors: dict[str, list[str]]
@@ -60,7 +60,7 @@ class Invalid(DomainError):
 
 @dataclass(eq=False)
 class NotFound(DomainError):
-    """Not there, or somebody else's: the answer is the same."""
+    """It does not exist, or belongs to another account."""
 
     kind = Kind.NOT_FOUND
     code = "not_found"
@@ -73,21 +73,21 @@ class NotAuthenticated(DomainError):
 
     kind = Kind.UNAUTHENTICATED
     code = "not_authenticated"
-    message = "Authentication is needed: send an access token."
+    message = "Authentication is required: send an access token."
 
 
 @dataclass(eq=False)
 class TokenNotValid(DomainError):
-    """The token is malformed, expired, spent or revoked, or its account is gone."""
+    """The token is malformed, expired, used or revoked, or its account is inactive."""
 
     kind = Kind.UNAUTHENTICATED
     code = "token_not_valid"
-    message = "The token is not valid or has expired."
+    message = "The token is not valid or has expired. Log in again."
 
 
 @dataclass(eq=False)
 class AccountInactive(TokenNotValid):
-    """The token's account was deleted, deactivated or given a new password."""
+    """The account was deleted, deactivated or given a new password."""
 
 
 @dataclass(eq=False)
@@ -96,16 +96,16 @@ class NoActiveAccount(DomainError):
 
     kind = Kind.UNAUTHENTICATED
     code = "no_active_account"
-    message = "No active account was found with these credentials."
+    message = "No active account has this username and password."
 
 
 @dataclass(eq=False)
 class Throttled(DomainError):
-    """Too many tries."""
+    """The rate limit is exceeded."""
 
     kind = Kind.THROTTLED
     code = "throttled"
-    message = "Too many tries. Try again in {retry_after} seconds."
+    message = "Too many attempts. Retry in {retry_after} seconds."
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 42}
 
     retry_after: int
@@ -113,11 +113,11 @@ class Throttled(DomainError):
 
 @dataclass(eq=False)
 class Busy(DomainError):
-    """A lock was not had in time."""
+    """A lock or a statement took too long, or rivals won every attempt."""
 
     kind = Kind.UNAVAILABLE
     code = "busy"
-    message = "Too many want this at once. Nothing happened; try again."
+    message = "The server is busy. Nothing was changed; please retry."
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 1}
 
     retry_after: int = 1
@@ -130,11 +130,11 @@ class LockNotAvailable(Busy):
 
 @dataclass(eq=False)
 class DatabaseUnavailable(DomainError):
-    """The database can't be reached, or takes no writes."""
+    """The database can't be reached, or is read-only."""
 
     kind = Kind.UNAVAILABLE
     code = "database_unavailable"
-    message = "The database is not available. Try again later."
+    message = "The database is not available. Nothing was changed; please retry later."
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
 
     retry_after: int = 2
@@ -142,11 +142,11 @@ class DatabaseUnavailable(DomainError):
 
 @dataclass(eq=False)
 class OutcomeUnknown(DomainError):
-    """The connection to the database was lost before it could tell whether it was done."""
+    """The database connection was lost during a write, which may have been done."""
 
     kind = Kind.UNAVAILABLE
     code = "outcome_unknown"
-    message = "The database was lost while this was being done. It may have happened: look before you try again."
+    message = "The database connection was lost during the write. It may have been done: check before you retry."
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
 
     retry_after: int = 2
@@ -154,11 +154,11 @@ class OutcomeUnknown(DomainError):
 
 @dataclass(eq=False)
 class Overloaded(DomainError):
-    """More is asked than can be answered in good time; nothing was done."""
+    """More requests arrive than can be answered in time."""
 
     kind = Kind.UNAVAILABLE
     code = "overloaded"
-    message = "Too many ask at once. Nothing happened; try again."
+    message = "The server is overloaded. Nothing was changed; please retry."
     example: ClassVar[Mapping[str, Any]] = {"retry_after": 1}
 
     retry_after: int = 1
@@ -166,11 +166,11 @@ class Overloaded(DomainError):
 
 @dataclass(eq=False)
 class RequestTimeout(DomainError):
-    """The request did not come in whole in time; nothing was done."""
+    """The request was not received completely in time."""
 
     kind = Kind.TOO_SLOW
     code = "request_timeout"
-    message = "The request did not come in whole within {seconds} seconds."
+    message = "The request was not received completely within {seconds} seconds. Nothing was changed; please retry."
     example: ClassVar[Mapping[str, Any]] = {"seconds": 10}
 
     seconds: int = 10
@@ -190,38 +190,38 @@ class MalformedJSON(DomainError):
 
 @dataclass(eq=False)
 class PayloadTooLarge(DomainError):
-    """The body is longer than the server takes."""
+    """The body exceeds the size limit."""
 
     kind = Kind.TOO_LARGE
     code = "payload_too_large"
-    message = "The body is too large."
+    message = "The body exceeds the size limit. Nothing was changed."
 
 
 @dataclass(eq=False)
 class IdempotencyKeyInvalid(DomainError):
-    """The key is empty, too long, or has other characters than visible ASCII."""
+    """The key is not 1 to 255 visible ASCII characters."""
 
     kind = Kind.INVALID
     code = "idempotency_key_invalid"
-    message = "An idempotency key is 1 to 255 visible ASCII characters."
+    message = "An idempotency key must be 1 to 255 visible ASCII characters."
 
 
 @dataclass(eq=False)
 class IdempotencyKeyReused(DomainError):
-    """The key was used for something else in the last 24 hours."""
+    """The key was used with another operation or input within 24 hours."""
 
     kind = Kind.UNPROCESSABLE
     code = "idempotency_key_reused"
-    message = "This idempotency key was used for something else."
+    message = "This idempotency key was used for another request. Nothing was changed; use a new key."
 
 
 @dataclass(eq=False)
 class IdempotencyInProgress(LockNotAvailable):
-    """The first request with this key is still being answered."""
+    """The first request with this key is still in progress."""
 
     kind = Kind.CONFLICT
     code = "idempotency_in_progress"
-    message = "The first request with this idempotency key is still being answered. Send it again."
+    message = "The first request with this idempotency key is still in progress. Nothing was changed; please retry."
     example: ClassVar[dict[str, Any]] = {"retry_after": 1}
 
     retry_after: int = 1
@@ -229,8 +229,8 @@ class IdempotencyInProgress(LockNotAvailable):
 
 @dataclass(eq=False)
 class Protected(DomainError):
-    """It has bookings, and they stay as history."""
+    """It has, or had, bookings, or is being held."""
 
     kind = Kind.CONFLICT
     code = "protected"
-    message = "It has bookings, so it can't be deleted."
+    message = "It has bookings or held seats, so it can't be deleted. Nothing was changed."

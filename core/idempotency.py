@@ -1,7 +1,7 @@
-"""Retry without fear: what is done under a key of the client's is done once, and told again to whoever asks again.
+"""Idempotency keys: the first outcome is stored in the same transaction and replayed for 24 hours.
 
-The key is a row of the same transaction as its effect, so that a crash leaves both or neither. Of two requests with one
-key, the second waits at the row's unique index until the first has committed, and then finds its answer.
+Of two requests with one key, the second waits at the unique index of the key's row until the first has committed, and
+then finds its outcome. A crash leaves both the key and its effect, or neither.
 """
 
 import hashlib
@@ -9,13 +9,14 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
 from core.accounts import user_of
-from core.database import durable_transaction, sqlstate
+from core.database import durable_transaction, refusal_of
 from core.errors import (
     AccountInactive,
     Busy,
@@ -24,18 +25,19 @@ from core.errors import (
     IdempotencyInProgress,
     IdempotencyKeyInvalid,
     IdempotencyKeyReused,
+    LockNotAvailable,
     OutcomeUnknown,
 )
 from core.models import Account, IdempotencyKey
 
 R = TypeVar("R")
 
-KEPT_FOR = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 
 
 @dataclass(frozen=True)
 class Operation(Generic[R]):
-    """What can be done under a key, and how its outcome is kept: as JSON, or as the code and facts of a refusal."""
+    """A verb that may run under a key, and how its outcome is stored: as JSON, or as code and facts of a refusal."""
 
     name: str
     dump: Callable[[R], Any]
@@ -50,54 +52,77 @@ class _Outcome(Generic[R]):
     is_replayed: bool = False
 
 
-def once(operation: Operation[R], deed: Callable[[], R], *, user: Account, key: str, given: tuple[Any, ...]) -> R:
-    """Do the deed, unless it was done under this key; then give its outcome again, marked as ``replayed``.
+def execute_once(
+    operation: Operation[R],
+    verb: Callable[..., R],
+    *,
+    user: Account,
+    key: str | None,
+    arguments: tuple[Any, ...],
+    run: Callable[[Callable[[], R]], Callable[[], R]] = durable_transaction,
+) -> R:
+    """Run ``verb(user, *arguments)`` durably; with a key only once, replaying its stored outcome after that.
 
-    :raises IdempotencyKeyInvalid: the key is no key.
-    :raises IdempotencyKeyReused: it was used for another operation, or with other input.
-    :raises IdempotencyInProgress: the first request with it is still being answered.
+    ``run`` is how a verb without a key runs: as a transaction, or as a statement that commits by itself.
+
+    :raises IdempotencyKeyInvalid: the key is not 1 to 255 visible ASCII characters.
+    :raises IdempotencyKeyReused: the key was used for another operation, or with other arguments.
+    :raises IdempotencyInProgress: the first request with this key is still in progress.
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises Busy, DatabaseUnavailable, OutcomeUnknown: see ``core.database``.
     """
-    if not re.fullmatch("[!-~]{1,255}", key):
-        raise IdempotencyKeyInvalid
-    fingerprint = hashlib.sha256(repr((operation.name, *given)).encode()).hexdigest()
+    attempt = partial(verb, user, *arguments)
     try:
-        outcome = _once(operation, deed, user, key, fingerprint)
-    except OutcomeUnknown as lost:
-        # The row tells what became of it; and if it is still on its way, the second waits for it.
-        try:
-            outcome = _once(operation, deed, user, key, fingerprint)
-        except (Busy, DatabaseUnavailable, AccountInactive, IdempotencyInProgress, IntegrityError):
-            raise lost from None  # the first may have been done, whatever the second says
-    except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
-        raise AccountInactive from fault
-    told: Any = outcome.refusal or outcome.result
-    told.replayed = outcome.is_replayed
+        if key is None:
+            return run(attempt)()
+        outcome = _execute_under_key(operation, attempt, user, key, arguments)
+    except IntegrityError as error:  # the account was deleted at the same moment; a foreign key notices at COMMIT
+        raise AccountInactive from error
+    final: Any = outcome.refusal or outcome.result
+    final.replayed = outcome.is_replayed
     if outcome.refusal:
         raise outcome.refusal
-    return told  # type: ignore[no-any-return]
+    return final  # type: ignore[no-any-return]
+
+
+def _execute_under_key(
+    operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, arguments: tuple[Any, ...]
+) -> _Outcome[R]:
+    if not re.fullmatch("[!-~]{1,255}", key):
+        raise IdempotencyKeyInvalid
+    fingerprint = hashlib.sha256(repr((operation.name, *arguments)).encode()).hexdigest()
+    try:
+        return _stored_or_new(operation, attempt, user, key, fingerprint)
+    except OutcomeUnknown as lost:
+        # The key's row says whether the first attempt was committed; if it is still committing, this one waits for it.
+        try:
+            return _stored_or_new(operation, attempt, user, key, fingerprint)
+        except (Busy, DatabaseUnavailable, AccountInactive, IntegrityError):
+            raise lost from None  # the first attempt may have been committed, whatever the second says
 
 
 @durable_transaction
-def _once(operation: Operation[R], deed: Callable[[], R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
-    user_of(user)  # which refuses an account that is gone
-    if not _claim(user, key, fingerprint):
-        return _kept(operation, user, key, fingerprint)
+def _stored_or_new(
+    operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, fingerprint: str
+) -> _Outcome[R]:
+    user_of(user)  # raises AccountInactive
+    if not _claim_key(user, key, fingerprint):
+        return _stored(operation, user, key, fingerprint)
     outcome: _Outcome[R]
     try:
-        outcome = _Outcome(result=deed())
-        kept = {"result": operation.dump(outcome.result)}  # type: ignore[arg-type]
+        outcome = _Outcome(result=attempt())
+        stored = {"result": operation.dump(outcome.result)}  # type: ignore[arg-type]
     except tuple(operation.refusals) as refusal:
         outcome = _Outcome(refusal=refusal)
-        kept = {"refusal": refusal.code, "facts": refusal.facts}
-    IdempotencyKey.objects.filter(user=user.pk, key=key).update(outcome=kept)
+        stored = {"refusal": refusal.code, "facts": refusal.facts}
+    IdempotencyKey.objects.filter(user=user.pk, key=key).update(outcome=stored)
     return outcome
 
 
-def _claim(user: Account, key: str, fingerprint: str) -> bool:
-    """Take the key for this transaction; False if it was used before."""
+def _claim_key(user: Account, key: str, fingerprint: str) -> bool:
+    """Insert the key in this transaction; False if it was used within 24 hours."""
     now = timezone.now()
-    parameters = [user.pk, key, fingerprint, *map(_as_parameter, (now, now - KEPT_FOR))]
+    instants = [connection.ops.adapt_datetimefield_value(instant) for instant in (now, now - RETENTION)]
     try:
         with connection.cursor() as cursor:
             cursor.execute(
@@ -109,29 +134,25 @@ def _claim(user: Account, key: str, fingerprint: str) -> bool:
                 WHERE core_idempotencykey.created_at <= %s
                 RETURNING 1
                 """,
-                parameters,
+                [user.pk, key, fingerprint, *instants],
             )
             return cursor.fetchone() is not None
-    except OperationalError as fault:
-        if sqlstate(fault) == "55P03":
-            raise IdempotencyInProgress from fault
+    except OperationalError as error:
+        if isinstance(refusal_of(error), LockNotAvailable):
+            raise IdempotencyInProgress from error
         raise
 
 
-def _as_parameter(instant: Any) -> Any:
-    return connection.ops.adapt_datetimefield_value(instant)
-
-
-def _kept(operation: Operation[R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
+def _stored(operation: Operation[R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
     row = IdempotencyKey.objects.get(user=user.pk, key=key)
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
     if "refusal" not in row.outcome:
         return _Outcome(result=operation.load(row.outcome["result"]), is_replayed=True)
-    (kind,) = [kind for kind in operation.refusals if kind.code == row.outcome["refusal"]]
-    return _Outcome(refusal=kind(**row.outcome["facts"]), is_replayed=True)
+    (refusal,) = [refusal for refusal in operation.refusals if refusal.code == row.outcome["refusal"]]
+    return _Outcome(refusal=refusal(**row.outcome["facts"]), is_replayed=True)
 
 
-def forget_old_keys() -> int:
-    """Delete the keys that are kept no longer, and tell how many there were."""
-    return IdempotencyKey.objects.filter(created_at__lte=timezone.now() - KEPT_FOR).delete()[0]
+def delete_old_keys() -> int:
+    """Delete the keys that are older than 24 hours; return how many."""
+    return IdempotencyKey.objects.filter(created_at__lte=timezone.now() - RETENTION).delete()[0]

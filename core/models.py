@@ -1,4 +1,4 @@
-"""Accounts, and the tries that are counted against them."""
+"""Accounts, rate limit windows and idempotency keys."""
 
 import hashlib
 from typing import ClassVar, Protocol
@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 
 
 class Account(Protocol):
-    """Who does something: a user, or what a token says of one; whether it still stands is looked at with the deed."""
+    """A user, or what an access token says of one; the verbs check that the account is active."""
 
     @property
     def pk(self) -> int: ...
@@ -21,7 +21,7 @@ class Account(Protocol):
 
 
 class UserManager(DjangoUserManager["User"]):
-    """Finds accounts by their name without regard to case."""
+    """Finds accounts by username without regard to case."""
 
     def get_by_natural_key(self, username: str | None) -> "User":
         # Names are ASCII. Anything else finds nobody: "K" (the Kelvin sign) lower-cases to "k", and
@@ -54,7 +54,7 @@ class User(AbstractUser):
 
     @property
     def fingerprint(self) -> str:
-        """What a token knows of the password it was given for: a new password ends the old tokens."""
+        """Hash of the password hash, carried in tokens: a new password revokes the old tokens."""
         return hashlib.md5(self.password.encode(), usedforsecurity=False).hexdigest().upper()
 
     class Meta(AbstractUser.Meta):
@@ -73,22 +73,22 @@ class User(AbstractUser):
         ]
 
 
-class Tries(models.Model):
-    """How often something was tried in a window of time. Written by core.throttling alone."""
+class RateLimitWindow(models.Model):
+    """How many attempts were made in a window of time. Written by core.throttling alone."""
 
     key = models.CharField(primary_key=True, max_length=100, help_text="What was tried, and from where or on whom.")
     count = models.PositiveIntegerField()
     until = models.FloatField(db_index=True, help_text="Seconds since 1970 at which the window ends.")
 
     class Meta:
-        verbose_name_plural = "tries"
+        db_table = "core_tries"
 
     def __str__(self) -> str:
         return f"{self.count} x {self.key}"
 
 
 class IdempotencyKey(models.Model):
-    """What was done under a key of a client's, and what came of it. Written by core.idempotency alone."""
+    """The stored outcome of a request with an idempotency key. Written by core.idempotency alone."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=255)

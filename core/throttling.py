@@ -1,4 +1,4 @@
-"""Budgets of tries, kept in the database: one for all workers and both doors, and counted without a race."""
+"""Rate limits, counted in the database: shared by all workers and both APIs, without a race."""
 
 import hashlib
 import ipaddress
@@ -11,10 +11,10 @@ from django.db import connection
 from django.http import HttpRequest
 
 from core.errors import Throttled
-from core.models import Tries
+from core.models import RateLimitWindow
 
-# One statement, so that of many tries at once each is counted. A window begins with its first try.
-_COUNT_A_TRY = """
+# One statement, so that of many attempts at once each is counted. A window begins with its first attempt.
+_COUNT = """
     INSERT INTO core_tries (key, count, until) VALUES (%(key)s, 1, %(now)s + %(seconds)s)
     ON CONFLICT (key) DO UPDATE SET
         count = CASE WHEN core_tries.until <= %(now)s THEN 1 ELSE core_tries.count + 1 END,
@@ -23,37 +23,37 @@ _COUNT_A_TRY = """
 """
 
 
-def spend_try(budget: str, *, address: str) -> None:
-    """Count one try of ``signup``, ``login`` or ``refresh`` against the address it came from.
+def consume(rate: str, *, address: str) -> None:
+    """Count an attempt at ``signup``, ``login`` or ``refresh`` from an address.
 
-    :raises Throttled: the budget of this address is spent; ``retry_after`` tells the seconds to wait.
+    :raises Throttled: the rate limit of this address is exceeded; ``retry_after`` is in seconds.
     """
-    _spend(budget, f"{budget}:{address}")
+    _count(rate, f"{rate}:{address}")
 
 
-def spend_try_on_account(username: str) -> None:
-    """Count one try to log in to this account, from wherever it came, whether the account exists or not.
+def consume_for_account(username: str) -> None:
+    """Count an attempt to log in to an account, from any address, whether the account exists or not.
 
-    :raises Throttled: the budget of this account is spent; ``retry_after`` tells the seconds to wait.
+    :raises Throttled: the rate limit of this account is exceeded; ``retry_after`` is in seconds.
     """
     name = hashlib.sha256(username.lower().encode()).hexdigest()
-    _spend("account", f"account:{name}")
+    _count("account", f"account:{name}")
 
 
-def _spend(budget: str, key: str) -> None:
-    allowed, seconds = settings.THROTTLES[budget]
+def _count(rate: str, key: str) -> None:
+    allowed, seconds = settings.THROTTLES[rate]
     now = time.time()
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT_A_TRY, {"key": key, "now": now, "seconds": float(seconds)})
+        cursor.execute(_COUNT, {"key": key, "now": now, "seconds": float(seconds)})
         count, until = cursor.fetchone()
     if count > allowed:
         raise Throttled(retry_after=max(1, math.ceil(until - now)))
 
 
 def client_address(request: HttpRequest) -> str:
-    """Tell where a request came from; an IPv6 client is its /64, of which it has every address.
+    """Return the client address of a request; of IPv6 the /64 network, of which a client has every address.
 
-    ``X-Forwarded-For`` is believed as far as ``NUM_PROXIES`` proxies of ours have written it, and no further.
+    Only the last ``NUM_PROXIES`` entries of ``X-Forwarded-For`` are trusted.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR") or "")
@@ -65,7 +65,7 @@ def client_address(request: HttpRequest) -> str:
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
-        return "unreadable"  # all of these share one budget
+        return "unreadable"  # all of these share one limit
     if isinstance(parsed, ipaddress.IPv6Address):
         if parsed.ipv4_mapped:
             return str(parsed.ipv4_mapped)
@@ -73,6 +73,6 @@ def client_address(request: HttpRequest) -> str:
     return str(parsed)
 
 
-def forget_old_tries() -> int:
-    """Delete the windows that have ended, and tell how many there were."""
-    return Tries.objects.filter(until__lt=time.time()).delete()[0]
+def delete_old_rate_limit_windows() -> int:
+    """Delete the windows that have ended; return how many."""
+    return RateLimitWindow.objects.filter(until__lt=time.time()).delete()[0]

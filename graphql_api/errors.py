@@ -19,7 +19,7 @@ from core import errors
 from core.database import refusal_of
 from core.errors import DomainError, Kind
 from graphql_api.loaders import Peers
-from reservations import booking, choosing, holds
+from reservations import best_seats, booking, holds
 
 if TYPE_CHECKING:
     from graphql_api.types import Show
@@ -102,12 +102,12 @@ _TYPES: dict[type[DomainError], Any] = {
     booking.SeatBlocked: SeatBlocked,
     booking.SeatOutOfRange: SeatOutOfRange,
     booking.SeatsUnavailable: SeatsUnavailable,
-    choosing.NoAdjacentSeats: NoAdjacentSeats,
+    best_seats.NoAdjacentSeats: NoAdjacentSeats,
     holds.TooManyHeld: TooManyHeld,
 }
 
 
-def in_full(refusals: Iterable[choosing.NoAdjacentSeats]) -> list[NoAdjacentSeats]:
+def in_full(refusals: Iterable[best_seats.NoAdjacentSeats]) -> list[NoAdjacentSeats]:
     """Give refusals as data, with the shows that they name: one statement for all."""
     told = [*refusals]
     numbers = {alternative["id"] for refusal in told for alternative in refusal.alternatives}
@@ -131,7 +131,7 @@ def _answer(refusal: DomainError) -> Refusal | None:
     if isinstance(refusal, errors.Invalid):
         fields = [FieldError(field=_name(name), messages=messages) for name, messages in refusal.errors.items()]
         return InvalidInput(code=refusal.code, message=str(refusal), fields=fields)
-    if isinstance(refusal, choosing.NoAdjacentSeats):
+    if isinstance(refusal, best_seats.NoAdjacentSeats):
         return in_full([refusal])[0]
     if type(refusal) in _TYPES:
         answer: Refusal = _TYPES[type(refusal)](code=refusal.code, message=str(refusal), **refusal.facts)

@@ -22,7 +22,7 @@ from graphql import (
 
 from catalog.models import LONGEST_ROW, MOST_SEATS
 from graphql_api.pagination import LARGEST_PAGE
-from reservations.choosing import MOST_TOGETHER
+from reservations.best_seats import MAX_SEATS_AT_ONCE
 
 DEEPEST = 10
 MOST_TOKENS = 1000
@@ -34,7 +34,7 @@ _PAGED = {"Query.movies", "Movie.shows", "Query.myBookings", "Query.myHolds"}
 _LONGEST = {
     **dict.fromkeys(("SeatMap.rows", "SeatRow.seats"), LONGEST_ROW),  # a hundred such rows are all that a show has
     "SeatMapChange.seats": MOST_SEATS,
-    **dict.fromkeys(("BookedSeats.bookings", "Hold.seats"), MOST_TOGETHER),
+    **dict.fromkeys(("BookedSeats.bookings", "Hold.seats"), MAX_SEATS_AT_ONCE),
     "NoAdjacentSeats.alternatives": 3,
 }
 """How many there can be in the lists that come whole."""

@@ -8,7 +8,7 @@ import strawberry
 from graphql_api.context import Info
 from graphql_api.errors import InvalidInput, NoAdjacentSeats, in_full
 from graphql_api.loaders import peers_of
-from reservations import choosing, seat_map
+from reservations import best_seats, seat_map
 
 
 @strawberry.enum(description="What a seat is at a moment.")
@@ -86,13 +86,13 @@ def best_seats_of_peers(show: Any, info: Info, quantity: int, allow_split: bool)
     peers = peers_of(show)
 
     def load() -> dict[int, Any]:
-        choosing.refuse_quantity(quantity, name="quantity")  # before the maps are read
+        best_seats.validate_quantity(quantity, name="quantity")  # before the maps are read
         maps = seat_maps_of_peers(show, info, None)
-        found = choosing.best_seats_of([*maps.values()], quantity=quantity, allow_split=allow_split)
-        refused = {number: best for number, best in found.items() if isinstance(best, choosing.NoAdjacentSeats)}
+        found = best_seats.best_seats_for_maps([*maps.values()], quantity=quantity, allow_split=allow_split)
+        refused = {number: best for number, best in found.items() if isinstance(best, best_seats.NoAdjacentSeats)}
         told: dict[int, Any] = dict(zip(refused, in_full(refused.values()), strict=True))
         for number, best in found.items():
-            if isinstance(best, choosing.BestSeats):
+            if isinstance(best, best_seats.BestSeats):
                 told[number] = BestSeats(seat_numbers=best.seat_numbers, labels=best.labels)
         return told
 

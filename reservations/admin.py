@@ -165,7 +165,7 @@ class HoldAdmin(NoDeadEnds):
     actions = ["release"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
-        held = Booking.claims.filter(hold=OuterRef("pk"), status=Claim.HELD).values("expires_at")[:1]
+        held = Claim.objects.filter(hold=OuterRef("pk"), status=Claim.Status.HELD).values("expires_at")[:1]
         return super().get_queryset(request).annotate(until=Subquery(held))
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -1,4 +1,4 @@
-"""How many seats of a show are free: reads across shows and the claims on their seats."""
+"""How many seats of shows are available or sold."""
 
 from collections.abc import Iterable
 from typing import Any, cast
@@ -9,11 +9,10 @@ from catalog.models import Show, ShowQuerySet
 
 
 class _Count(Func):
-    """A number of seats of each show, counted as the row is read.
+    """A count of claims as a correlated subquery, written as text.
 
-    It is written as text because a state must be a constant of the statement and no parameter: a partial index is of
-    use to a prepared statement only where its condition is known to hold whatever is bound. A Count() would bring a
-    GROUP BY and its cost.
+    A partial index is used by a prepared statement only if its condition is a constant of the statement and not a
+    parameter. A Count() would add a GROUP BY and its cost.
     """
 
     output_field = IntegerField()
@@ -29,11 +28,11 @@ class _Count(Func):
         return self.as_sql(compiler, connection, now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')")
 
 
-class _AvailableSeats(_Count):
-    """The seats of a show that are not booked, held or blocked.
+class AvailableSeats(_Count):
+    """The seats of a show that are not booked, held or blocked, by its id and ``total_seats``.
 
-    What is counted is the partial index of live claims alone, and the few holds among them that have run out. A counter
-    on the show would be read faster, but every booking of a hot show would queue to write it.
+    Counted from the partial index of live claims. A counter column on the show would be read faster, but the bookings
+    of a hot show would queue to write it.
     """
 
     template = """(
@@ -44,14 +43,14 @@ class _AvailableSeats(_Count):
 
 
 class _SoldSeats(_Count):
-    """The live bookings of a show."""
+    """The live bookings of a show, by its id."""
 
     template = "(SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status = 'booked')"
 
 
 def with_available_seats(shows: ShowQuerySet) -> ShowQuerySet:
     """Add ``available_seats`` to each show: its seats that are not booked, held or blocked."""
-    return shows.annotate(available_seats=_AvailableSeats(F("id"), F("total_seats")))
+    return shows.annotate(available_seats=AvailableSeats(F("id"), F("total_seats")))
 
 
 def with_sold_seats(shows: ShowQuerySet) -> ShowQuerySet:
@@ -59,15 +58,16 @@ def with_sold_seats(shows: ShowQuerySet) -> ShowQuerySet:
     return shows.annotate(sold=_SoldSeats(F("id"), F("total_seats")))
 
 
-def available(shows: ShowQuerySet, yes: bool | None) -> ShowQuerySet:
-    """Keep the shows with a free seat, or those without one; all of them if ``yes`` is None."""
-    if yes is None:
+def available(shows: ShowQuerySet, is_available: bool | None) -> ShowQuerySet:
+    """Keep the shows with an available seat, or those without one; all of them if it is None."""
+    if is_available is None:
         return shows
     counted: QuerySet[Any] = with_available_seats(shows)
-    return cast(ShowQuerySet, counted.filter(available_seats__gt=0) if yes else counted.filter(available_seats=0))
+    matching = counted.filter(available_seats__gt=0) if is_available else counted.filter(available_seats=0)
+    return cast(ShowQuerySet, matching)
 
 
 def available_seats_of(show_ids: Iterable[int]) -> dict[int, int]:
-    """Count the available seats of many shows in one statement, by the shows' numbers."""
+    """Count the available seats of many shows in one statement, by show id."""
     shows: Any = with_available_seats(Show.objects.filter(pk__in=list(show_ids)))
     return dict(shows.order_by().values_list("pk", "available_seats"))

@@ -1,34 +1,24 @@
-"""The booking core: booking, cancelling, moving. Together with reservations.holds, nothing else sells seats: not the
-doors, not the admin, not a command.
+"""Book, cancel and move: look, refuse, take. Together with reservations.holds, nothing else sells seats.
 
-What keeps a seat from being sold twice is the table: the unique index ``seat_has_one_live_claim`` over
-(show, seat_number) of what is booked, held or blocked. With seats numbered 1 to ``total_seats`` it also keeps a show
-from being overbooked, so nothing is counted before a seat is sold.
-
-What the index can't see is the show's own row: that the show exists, has not begun, and has the seat. A booking
-therefore takes a shared lock on it. Bookings do not wait for each other, not even on one hot show, while staff who
-shrink, move or delete it, or block its seats (reservations.staff), wait for them and they for staff.
-
-All of it is one statement a verb: reservations.statements has them and their reasons. The account is looked at in it as
-well, so that somebody who is deleted, deactivated or given a new password is refused from that moment on.
+Booking is the hot path: two statements, see reservations.claims. Cancelling and moving are ORM code under locks, always
+taken in this order: the show (shared, so that staff wait), then the booking, then a claim on another seat.
 """
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError
-from django.db.models.functions import Now
 
-from catalog.models import MOST_SEATS, Show
+from catalog.models import Show
 from core.accounts import user_of
-from core.database import durable_transaction, one_statement
-from core.errors import AccountInactive, Busy, NotFound
-from core.idempotency import Operation, once
+from core.database import RaceLost, autocommit, database_now, violates
+from core.errors import AccountInactive, DomainError, NotFound
+from core.idempotency import Operation, execute_once
 from core.models import Account
-from reservations import statements
-from reservations.choosing import best_seats, queue_for_best, validate_seat_selection
+from reservations.best_seats import best_seats, lock_selection, validate_seat_selection
+from reservations.claims import BookingState, lock_show_of, look, take
 from reservations.errors import (
     AlreadyCancelled,
     NoAdjacentSeats,
@@ -42,29 +32,25 @@ from reservations.errors import (
 )
 from reservations.idempotency_codec import dump_booking, dump_bookings, load_booking, load_bookings
 from reservations.live import publish_on_commit
-from reservations.models import Booking, Bookings
-from reservations.statements import Found, RaceLost
-
-R = TypeVar("R")
+from reservations.models import Booking, Bookings, Claim
 
 
 def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
-    """Book a seat of a show for a user; with a key, once, however often it is asked for.
+    """Book one seat of a show.
 
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has no such seat.
     :raises ShowStarted: the show has begun.
     :raises ShowFull: every seat is booked or blocked.
-    :raises SeatTaken: this seat is booked, others are not.
-    :raises SeatHeld: somebody else holds this seat. One's own held seat is booked, and leaves the hold.
+    :raises SeatTaken: this seat is booked; the show has others.
+    :raises SeatHeld: another account holds this seat. A seat of one's own hold is booked.
     :raises SeatBlocked: this seat is not sold.
-    :raises AccountInactive: the account was deleted, deactivated or given a new password.
-    :raises Busy: staff kept the show locked for too long.
-    :raises OutcomeUnknown: the connection to the database was lost before it could tell.
-    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
+    :raises Busy: staff kept the show locked for too long, or rivals won every attempt.
+    :raises OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    deed = partial(_book, user, show_id, seat_number)
-    return do(BOOKING, deed, user=user, key=idempotency_key, given=(show_id, seat_number))
+    arguments = (show_id, seat_number)
+    return execute_once(BOOK, _book_seat, user=user, key=idempotency_key, arguments=arguments, run=autocommit)
 
 
 def book_seats(
@@ -76,214 +62,221 @@ def book_seats(
     allow_split: bool = False,
     idempotency_key: str | None = None,
 ) -> Bookings:
-    """Book several seats of a show, all or none: those that are named, or the best so many.
+    """Book 1 to 10 seats of a show, all or none: the given ones, or the best available.
 
     :raises Invalid: not exactly one of ``seat_numbers`` and ``best`` is given, or not 1 to 10 different seats.
-    :raises SeatsUnavailable: some of them are booked, held by somebody else or blocked; it names them.
-    :raises NoAdjacentSeats: there are not so many together.
-    :raises NotFound, SeatOutOfRange, ShowStarted, ShowFull: as for one seat.
-    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
-        as for one seat.
+    :raises SeatsUnavailable: some of them are booked, held by another account or blocked.
+    :raises NoAdjacentSeats: there are not that many together.
+    :raises AccountInactive, NotFound, SeatOutOfRange, ShowStarted, ShowFull, Busy, OutcomeUnknown: as for one seat.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
     validate_seat_selection(seat_numbers, best)
-    given = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
-    if best is None:
-        deed = partial(_book_named, user, show_id, sorted(seat_numbers or ()))
-        return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given)
-    deed = partial(_book_best, user, show_id, best, allow_split)
-    return do(BOOKING_SEVERAL, deed, user=user, key=idempotency_key, given=given, steps=durable_transaction)
+    arguments = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
+    return execute_once(BOOK_SEVERAL, _book_seats, user=user, key=idempotency_key, arguments=arguments)
 
 
 def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | None = None) -> Booking:
-    """Cancel a user's own booking; its seat is free from the commit on.
+    """Cancel a booking of the account; its seat is free from the commit on.
 
-    :raises NotFound: there is no such booking, or it is somebody else's.
+    :raises NotFound: there is no such booking, or it belongs to another account.
     :raises AlreadyCancelled: it was cancelled before.
     :raises ShowStarted: the show has begun.
-    :raises AccountInactive: the account was deleted, deactivated or given a new password.
-    :raises Busy: staff kept the show locked for too long.
-    :raises OutcomeUnknown: the connection to the database was lost before it could tell.
+    :raises AccountInactive, Busy, OutcomeUnknown: as for booking.
     :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    deed = partial(_cancel, user, booking_id)
-    return do(CANCELLING, deed, user=user, key=idempotency_key, given=(booking_id,))
+    return execute_once(CANCEL, _cancel, user=user, key=idempotency_key, arguments=(booking_id,))
 
 
 def move_booking(*, user: Account, booking_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
-    """Give a user's own booking another seat of its show; it has the one or the other at any moment, never both.
+    """Move a booking of the account to another seat of its show, in one transaction.
 
-    :raises NotFound: there is no such booking, or it is somebody else's.
+    :raises NotFound: there is no such booking, or it belongs to another account.
     :raises AlreadyCancelled: it was cancelled.
     :raises SeatOutOfRange, ShowStarted, SeatTaken, SeatHeld, SeatBlocked: as for booking the seat.
-    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
-        as for booking the seat.
+    :raises AccountInactive, Busy, OutcomeUnknown: as for booking.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    deed = partial(_move, user, booking_id, seat_number)
-    return do(MOVING, deed, user=user, key=idempotency_key, given=(booking_id, seat_number))
+    return execute_once(MOVE, _move, user=user, key=idempotency_key, arguments=(booking_id, seat_number))
 
 
-def do(
-    operation: Operation[R],
-    deed: Callable[[], R],
-    *,
-    user: Account,
-    key: str | None,
-    given: tuple[Any, ...],
-    steps: Callable[[Callable[[], R]], Callable[[], R]] = one_statement,
-) -> R:
-    """Do what a verb does, durably; with a key, once.
-
-    It is done again if rivals were faster at some of the seats: the next look tells at which.
-    """
-    for _ in range(LOOKS):
-        try:
-            if key is not None:
-                return once(operation, deed, user=user, key=key, given=given)
-            return steps(deed)()
-        except RaceLost:
-            continue
-        except IntegrityError as fault:
-            # The show is locked and the seats' conflicts are handled, so it is the user's row that is gone.
-            raise AccountInactive from fault
-    raise Busy
+# --- Booking ------------------------------------------------------------------------------------
 
 
-LOOKS = 3  # at the state of seats, which others may change while a statement runs
+def _book_seat(user: Account, show_id: int, seat_number: int) -> Booking:
+    state = look(user=user, show_id=show_id, seat_numbers=[seat_number])
+    check_show(state, [seat_number])
+    for conflict in state.booking_conflicts:
+        raise SEAT_REFUSALS[conflict.status](seat_number=seat_number)
+    return _take(state, user, [seat_number])[0]
 
 
-def _book(user: Account, show_id: int, seat_number: int) -> Booking:
-    for _ in range(LOOKS):
-        found = statements.book(user=user, show_id=show_id, seat_numbers=[seat_number])
-        if found.written:
-            return in_full(found, available=found.available - 1 + found.mine)[0]
-        refuse_show(found, seat_number)
-        refuse_full(found)
-        if found.refused:
-            refuse_seat(found, seat_number)
-    raise SeatTaken(seat_number=seat_number)
+def _book_seats(
+    user: Account, show_id: int, seat_numbers: Sequence[int] | None, best: int | None, allow_split: bool
+) -> Bookings:
+    if best is None:
+        return _book_all(user, show_id, sorted(seat_numbers or ()))
+    selected = select_best_seats(user, show_id, best, allow_split)
+    with retry_on_conflict():
+        return _book_all(user, show_id, selected)
 
 
-def _book_named(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
-    found = statements.book(user=user, show_id=show_id, seat_numbers=seat_numbers)
-    if not found.written:
-        refuse_seats(found, seat_numbers)
-    return in_full(found, available=found.available - len(found.written) + found.mine)
+def _book_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
+    state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
+    check_show(state, seat_numbers)
+    if conflicts := state.booking_conflicts:
+        raise SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in conflicts])
+    return _take(state, user, seat_numbers)
 
 
-def _book_best(user: Account, show_id: int, quantity: int, allow_split: bool) -> Bookings:
-    seat_numbers = choose(user, show_id, quantity, allow_split)
-    with chosen_anew():
-        return _book_named(user, show_id, seat_numbers)
+def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bookings:
+    assert state.show
+    bookings = take(user=user, show_id=state.show.pk, seat_numbers=seat_numbers, status=Claim.Status.BOOKED)
+    if len(bookings) < len(seat_numbers):
+        raise RaceLost
+    own_held = len(state.conflicts)  # which were not available before
+    attach_show(bookings, state.show, available_seats=state.available_seats - len(bookings) + own_held)
+    return Bookings(bookings)
+
+
+# --- Cancelling and moving ----------------------------------------------------------------------
 
 
 def _cancel(user: Account, booking_id: int) -> Booking:
-    for _ in range(LOOKS):
-        found = statements.cancel(user=user, booking_id=booking_id)
-        if found.written:
-            return in_full(found, available=found.available + 1)[0]
-        check_owner(found)
-        if found.refused:
-            break
-        if found.begun:
-            raise ShowStarted
-    raise AlreadyCancelled
+    booking = _lock_booking(user, booking_id)
+    state = read_state(user, booking.show_id)
+    if booking.status == Claim.Status.CANCELLED:
+        raise AlreadyCancelled
+    if state.has_started:
+        raise ShowStarted
+    update_claims([booking], status=Claim.Status.CANCELLED, cancelled_at=state.now)
+    attach_show([booking], state.show, available_seats=state.available_seats + 1)
+    return booking
 
 
 def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
-    seat = seat_number if 1 <= seat_number <= MOST_SEATS else MOST_SEATS + 1  # which no show has
-    found = statements.move(user=user, booking_id=booking_id, seat_number=seat)
-    if found.written:
-        return in_full(found, available=found.available + found.mine)[0]
-    check_owner(found)
-    if found.refused == Booking.Status.CANCELLED:
+    booking = _lock_booking(user, booking_id)
+    state = read_state(user, booking.show_id, [seat_number])
+    if booking.status == Claim.Status.CANCELLED:
         raise AlreadyCancelled
-    refuse_show(found, seat_number)
-    if found.refused:
-        refuse_seat(found, seat_number)
-    raise RaceLost
+    check_show(state, [seat_number], may_be_full=True)
+    available = state.available_seats
+    if seat_number != booking.seat_number:
+        for conflict in state.booking_conflicts:
+            raise SEAT_REFUSALS[conflict.status](seat_number=seat_number)
+        if state.occupied:
+            _free_held_seat(user, booking.show_id, seat_number, state.now)
+        available += len(state.conflicts)  # a seat of one's own hold was not available; the seat that is left will be
+        _change_seat(booking, seat_number, state.now)
+    attach_show([booking], state.show, available_seats=available)
+    return booking
 
 
-# --- What booking and holding have in common ----------------------------------------------------
+def _free_held_seat(user: Account, show_id: int, seat_number: int, now: datetime) -> None:
+    """Free the seat of one's own hold, which keeps it as used up, or of an expired hold."""
+    held = Claim.objects.filter(show=show_id, seat_number=seat_number, status=Claim.Status.HELD)
+    held.filter(user=user.pk).update(status=Claim.Status.FREED, expires_at=None)
+    held.filter(expires_at__lte=now).free()
 
 
-def choose(user: Account, show_id: int, quantity: int, allow_split: bool) -> list[int]:
-    """Choose the best seats of a show, one customer at a time."""
-    queue_for_best(show_id)
+def _change_seat(booking: Booking, seat_number: int, now: datetime) -> None:
+    # A row of history marks the seat that is left as changed, for seat maps.
+    freed = Claim(show_id=booking.show_id, seat_number=booking.seat_number, status=Claim.Status.FREED, created_at=now)
+    freed.save(force_insert=True)
+    try:
+        update_claims([booking], seat_number=seat_number)
+    except IntegrityError as error:
+        if violates(error, "seat_has_one_live_claim"):
+            raise RaceLost from error
+        raise
+
+
+def _lock_booking(user: Account, booking_id: int) -> Booking:
+    """Lock the show against staff, and then the booking.
+
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises NotFound: there is no such booking, or it belongs to another account.
+    """
+    lock_show_of(Claim, booking_id)
+    for booking in Booking.objects.filter(pk=booking_id, user=user.pk).order_by().select_for_update():
+        return booking
+    user_of(user)  # raises AccountInactive
+    raise NotFound
+
+
+# --- What booking and holding share -------------------------------------------------------------
+
+
+SEAT_REFUSALS: dict[str, Callable[..., DomainError]] = {"booked": SeatTaken, "held": SeatHeld, "blocked": SeatBlocked}
+
+
+def read_state(user: Account, show_id: int, seat_numbers: Sequence[int] = ()) -> BookingState:
+    """Read the state by the clock of this moment, after all locks were taken.
+
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    """
+    state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
+    if not state.account_is_active:
+        raise AccountInactive
+    return state
+
+
+def check_show(state: BookingState, seat_numbers: Sequence[int], *, may_be_full: bool = False) -> None:
+    """Refuse where the show is not there, has not all of the seats, has begun or is full."""
+    if not state.account_is_active:
+        raise AccountInactive
+    if state.show is None:
+        raise NotFound
+    if not all(1 <= number <= state.show.total_seats for number in seat_numbers):
+        raise SeatOutOfRange(min=1, max=state.show.total_seats)
+    if state.has_started:
+        raise ShowStarted
+    if state.is_full and not may_be_full:
+        raise ShowFull
+
+
+def select_best_seats(user: Account, show_id: int, quantity: int, allow_split: bool) -> list[int]:
+    """Select the best seats of a show; rivals wait until the transaction ends."""
+    lock_selection(show_id)
     try:
         return best_seats(show_id=show_id, quantity=quantity, allow_split=allow_split).seat_numbers
     except (NotFound, NoAdjacentSeats):
-        user_of(user)  # which refuses an account that is gone
-        if Show.objects.filter(pk=show_id, date_time__lte=Now()).exists():
+        user_of(user)  # raises AccountInactive
+        if Show.objects.filter(pk=show_id, date_time__lte=database_now()).exists():
             raise ShowStarted from None
         raise
 
 
 @contextmanager
-def chosen_anew() -> Iterator[None]:
-    """Let seats be chosen anew if somebody took one of them by its number in between."""
+def retry_on_conflict() -> Iterator[None]:
+    """Select seats again where a rival took one of them by its number."""
     try:
         yield
-    except (SeatsUnavailable, ShowFull) as taken:
-        raise RaceLost from taken
+    except (SeatsUnavailable, ShowFull) as conflict:
+        raise RaceLost from conflict
 
 
-def check_owner(found: Found) -> None:
-    if not found.account_stands:
-        raise AccountInactive
-    if not found.exists:
-        raise NotFound
+def update_claims(claims: Sequence[Claim], **columns: Any) -> None:
+    """Change claims that are locked, in the database and as they were read."""
+    Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(**columns)
+    for claim in claims:
+        for name, value in columns.items():
+            setattr(claim, name, value)
 
 
-def refuse_show(found: Found, *seat_numbers: int) -> None:
-    """Refuse where the show is not there, has not all of the seats, or has begun."""
-    if not found.account_stands:
-        raise AccountInactive
-    if found.show is None:
-        raise NotFound
-    if not all(1 <= number <= found.show.total_seats for number in seat_numbers):
-        raise SeatOutOfRange(min=1, max=found.show.total_seats)
-    if found.begun:
-        raise ShowStarted
-
-
-def refuse_full(found: Found) -> None:
-    if found.full:
-        raise ShowFull
-
-
-def refuse_seat(found: Found, seat_number: int) -> None:
-    kind = {"held": SeatHeld, "blocked": SeatBlocked}.get(found.in_the_way[seat_number], SeatTaken)
-    raise kind(seat_number=seat_number)
-
-
-def refuse_seats(found: Found, seat_numbers: Sequence[int]) -> None:
-    """Say why not all of the seats were taken.
-
-    :raises RaceLost: what the statement saw does not say it.
-    """
-    refuse_show(found, *seat_numbers)
-    refuse_full(found)
-    if found.refused:
-        raise SeatsUnavailable(seat_numbers=[*found.in_the_way])
-    raise RaceLost
-
-
-def in_full(found: Found, *, available: int) -> Bookings:
-    """Give what was written, with its show, the film and the available seats, and tell whoever watches the show."""
-    show: Any = found.show
-    # What others gave back while the statement ran is still counted, so that the sum may be beyond the seats.
-    show.available_seats = min(max(0, available), show.total_seats)
-    for claim in found.written:
+def attach_show(claims: Sequence[Claim], show: Any, *, available_seats: int) -> None:
+    """Give claims their show with its available seats, and publish the change of its seats at the commit."""
+    # Rivals may have changed the count since it was read.
+    show.available_seats = min(max(0, available_seats), show.total_seats)
+    for claim in claims:
         claim.show = show
     publish_on_commit(show.pk)
-    return Bookings(found.written)
 
 
-_REFUSES_SHOW = (NotFound, SeatOutOfRange, ShowStarted)
-_REFUSES_SEAT = (SeatTaken, SeatHeld, SeatBlocked)
-BOOKING = Operation("book", dump_booking, load_booking, (*_REFUSES_SHOW, ShowFull, *_REFUSES_SEAT))
-BOOKING_SEVERAL = Operation(
-    "book several", dump_bookings, load_bookings, (*_REFUSES_SHOW, ShowFull, SeatsUnavailable, NoAdjacentSeats)
+_SHOW_REFUSALS = (NotFound, SeatOutOfRange, ShowStarted)
+_ONE_SEAT = (SeatTaken, SeatHeld, SeatBlocked)
+BOOK = Operation("book", dump_booking, load_booking, (*_SHOW_REFUSALS, ShowFull, *_ONE_SEAT))
+BOOK_SEVERAL = Operation(
+    "book several", dump_bookings, load_bookings, (*_SHOW_REFUSALS, ShowFull, SeatsUnavailable, NoAdjacentSeats)
 )
-CANCELLING = Operation("cancel", dump_booking, load_booking, (NotFound, AlreadyCancelled, ShowStarted))
-MOVING = Operation("move", dump_booking, load_booking, (*_REFUSES_SHOW, AlreadyCancelled, *_REFUSES_SEAT))
+CANCEL = Operation("cancel", dump_booking, load_booking, (NotFound, AlreadyCancelled, ShowStarted))
+MOVE = Operation("move", dump_booking, load_booking, (*_SHOW_REFUSALS, AlreadyCancelled, *_ONE_SEAT))

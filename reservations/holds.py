@@ -1,38 +1,37 @@
-"""Holds: seats that are kept for somebody for some minutes, so that there is time to pay. Hold, pay, confirm.
+"""Hold, confirm, extend and release: seats are kept for some minutes while the customer pays.
 
-A held seat is a claim like a booking, under the same unique index, so it is nobody else's. Whether it still holds is
-decided when somebody looks, by the database's clock: a claim that has run out stays where it is until somebody takes
-the seat over, and whoever confirms reads the clock with the claims locked. So no sweeper is needed for the truth.
+A held seat is a claim under the same unique index as a booking, so nobody else can have it. Whether a hold has expired
+is decided by the database's clock when somebody asks: the claims of an expired hold stay until they are taken over,
+and no sweeper is needed. All seats of a hold expire at one instant, so that it is confirmed as a whole or not at all.
+
+Holding takes seats as booking does. The other verbs are ORM code under locks, always taken in this order: the show
+(shared, so that staff wait), then the held seats by number.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.db import connection
 from django.db.models import Exists, OuterRef
-from django.db.models.functions import Now
 from django.utils import timezone
 
-from core.database import advisory_lock, durable_transaction
-from core.errors import AccountInactive, NotFound
-from core.idempotency import Operation
+from core.accounts import user_of
+from core.database import RaceLost, advisory_lock, durable_transaction
+from core.errors import NotFound
+from core.idempotency import Operation, execute_once
 from core.models import Account
-from reservations import statements
+from reservations.best_seats import validate_seat_selection
 from reservations.booking import (
-    LOOKS,
-    check_owner,
-    choose,
-    chosen_anew,
-    do,
-    in_full,
-    refuse_full,
-    refuse_seats,
-    refuse_show,
+    attach_show,
+    check_show,
+    read_state,
+    retry_on_conflict,
+    select_best_seats,
+    update_claims,
 )
-from reservations.choosing import validate_seat_selection
+from reservations.claims import BookingState, lock_show_of, look, take
 from reservations.errors import (
     HoldConfirmed,
     HoldExpired,
@@ -53,7 +52,6 @@ from reservations.idempotency_codec import (
 )
 from reservations.live import publish_on_commit
 from reservations.models import Booking, Bookings, Claim, Hold, Released
-from reservations.statements import Found
 
 
 def hold_seats(
@@ -65,7 +63,7 @@ def hold_seats(
     allow_split: bool = False,
     idempotency_key: str | None = None,
 ) -> Hold:
-    """Hold several seats of a show, all or none: those that are named, or the best so many.
+    """Hold 1 to 10 seats of a show, all or none: the given ones, or the best available.
 
     :raises Invalid: not exactly one of ``seat_numbers`` and ``best`` is given, or not 1 to 10 different seats.
     :raises NotFound: there is no such show.
@@ -73,204 +71,227 @@ def hold_seats(
     :raises ShowStarted: the show has begun.
     :raises ShowFull: every seat is booked or blocked.
     :raises TooManyHeld: the account would hold too many seats of the show.
-    :raises SeatsUnavailable: some of the seats are booked, held or blocked; it names them.
-    :raises NoAdjacentSeats: there are not so many together.
-    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
-        as for booking.
+    :raises SeatsUnavailable: some of the seats are booked, held or blocked.
+    :raises NoAdjacentSeats: there are not that many together.
+    :raises AccountInactive, Busy, OutcomeUnknown: as for booking.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
     validate_seat_selection(seat_numbers, best)
-    given = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
-    if best is None:
-        deed = partial(_hold_named, user, show_id, sorted(seat_numbers or ()))
-    else:
-        deed = partial(_hold_best, user, show_id, best, allow_split)
-    return do(HOLDING, deed, user=user, key=idempotency_key, given=given, steps=durable_transaction)
+    arguments = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
+    return execute_once(HOLD, _hold_seats, user=user, key=idempotency_key, arguments=arguments)
 
 
 def confirm_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Bookings:
-    """Book the seats of one's own hold; asked for again, give the same bookings.
+    """Book the seats of a hold of the account; a confirmed one gives the same bookings again.
 
-    :raises NotFound: there is no such hold, it is somebody else's, or it was released.
+    :raises NotFound: there is no such hold, it belongs to another account, or it was released.
     :raises ShowStarted: the show has begun.
-    :raises HoldExpired: it has run out.
-    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
-        as for booking.
+    :raises HoldExpired: it has expired.
+    :raises AccountInactive, Busy, OutcomeUnknown: as for booking.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    deed = partial(_confirm, user, hold_id)
-    return do(CONFIRMING, deed, user=user, key=idempotency_key, given=(hold_id,))
+    return execute_once(CONFIRM, _confirm, user=user, key=idempotency_key, arguments=(hold_id,))
 
 
 def extend_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Hold:
-    """Let one's own hold last for its whole time again, but not beyond the longest, nor beyond the show's beginning.
+    """Let a hold of the account last for its whole time again, within the longest time and until the show begins.
 
     :raises NotFound, ShowStarted, HoldExpired: as for confirming.
     :raises HoldConfirmed: its seats are booked.
-    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
-        as for booking.
+    :raises AccountInactive, Busy, OutcomeUnknown: as for booking.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    deed = partial(_extend, user, hold_id)
-    return do(EXTENDING, deed, user=user, key=idempotency_key, given=(hold_id,))
+    return execute_once(EXTEND, _extend, user=user, key=idempotency_key, arguments=(hold_id,))
 
 
 def release_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Released:
-    """Give the seats of one's own hold back; they are free at once.
+    """Free the seats of a hold of the account.
 
     :raises NotFound, ShowStarted, HoldExpired: as for confirming.
     :raises HoldConfirmed: its seats are booked.
-    :raises AccountInactive, Busy, OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress:
-        as for booking.
+    :raises AccountInactive, Busy, OutcomeUnknown: as for booking.
+    :raises IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
-    deed = partial(_release, user, hold_id)
-    return do(RELEASING, deed, user=user, key=idempotency_key, given=(hold_id,))
+    return execute_once(RELEASE, _release, user=user, key=idempotency_key, arguments=(hold_id,))
 
 
-@durable_transaction
-def free_lapsed_seats() -> int:
-    """Free the seats of holds that have run out, and tell how many there were. Nobody waits for it: whoever wants such
-    a seat takes it over."""
-    lapsed = Booking.claims.lapsed().select_for_update(
-        skip_locked=connection.features.has_select_for_update_skip_locked
-    )
-    claims = list(lapsed.values_list("pk", "show"))
-    freed = Booking.claims.filter(pk__in=[claim for claim, _ in claims]).free()
-    for show_id in {show for _, show in claims}:
-        publish_on_commit(show_id)
-    return freed
+# --- Holding ------------------------------------------------------------------------------------
 
 
-@durable_transaction
-def forget_old_holds() -> int:
-    """Delete the holds of shows that began a day ago or earlier, but for those that became bookings, together with the
-    history of their seats that is no booking's."""
-    past = timezone.now() - timedelta(days=1)
-    Booking.claims.filter(status=Claim.FREED, show__date_time__lt=past).delete()
-    in_use = Booking.claims.filter(hold=OuterRef("pk"))
-    _, deleted = Hold.objects.filter(~Exists(in_use), show__date_time__lt=past).delete()
-    return deleted.get("reservations.Hold", 0)
+def _hold_seats(
+    user: Account, show_id: int, seat_numbers: Sequence[int] | None, best: int | None, allow_split: bool
+) -> Hold:
+    lock_limit(user, show_id)
+    if best is None:
+        return _hold_all(user, show_id, sorted(seat_numbers or ()))
+    selected = select_best_seats(user, show_id, best, allow_split)
+    with retry_on_conflict():
+        return _hold_all(user, show_id, selected)
 
 
-def _hold_named(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
-    _queue_for_limit(user, show_id)
-    return _hold(user, show_id, seat_numbers)
-
-
-def _hold_best(user: Account, show_id: int, quantity: int, allow_split: bool) -> Hold:
-    _queue_for_limit(user, show_id)
-    seat_numbers = choose(user, show_id, quantity, allow_split)
-    with chosen_anew():
-        return _hold(user, show_id, seat_numbers)
-
-
-def _queue_for_limit(user: Account, show_id: int) -> None:
-    """Let one account hold seats of one show one after the other: the second counts what the first has written."""
+def lock_limit(user: Account, show_id: int) -> None:
+    """Serialise the holds of one account on one show: the second counts what the first has written."""
     advisory_lock(user.pk, show_id)
 
 
-def _hold(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
-    found = statements.hold(user=user, show_id=show_id, seat_numbers=seat_numbers)
-    if not found.written:
-        refuse_show(found, *seat_numbers)
-        refuse_full(found)
-        if found.mine + len(seat_numbers) > settings.HOLD_SEATS:
-            raise TooManyHeld(limit=settings.HOLD_SEATS, held=found.mine)
-        refuse_seats(found, seat_numbers)
-    claims = in_full(found, available=found.available - len(found.written))
-    first: Any = claims[0]
-    hold = Hold(pk=first.hold_id, user_id=user.pk, show=first.show, size=len(claims), created_at=first.created_at)
-    return _in_full(hold, claims)
+def _hold_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
+    state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
+    check_show(state, seat_numbers)
+    if state.held_by_account + len(seat_numbers) > settings.HOLD_SEATS:
+        raise TooManyHeld(limit=settings.HOLD_SEATS, held=state.held_by_account)
+    if state.conflicts:
+        raise SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in state.conflicts])
+    hold = Hold.objects.create(user_id=user.pk, show_id=show_id, size=len(seat_numbers), created_at=state.now)
+    expires_at = state.now + timedelta(seconds=settings.HOLD_SECONDS)
+    claims = take(
+        user=user,
+        show_id=show_id,
+        seat_numbers=seat_numbers,
+        status=Claim.Status.HELD,
+        hold_id=hold.pk,
+        expires_at=expires_at,
+    )
+    if len(claims) < len(seat_numbers):
+        raise RaceLost
+    attach_show(claims, state.show, available_seats=state.available_seats - len(claims))
+    return _with_seats(hold, claims)
+
+
+# --- Confirming, extending, releasing -----------------------------------------------------------
 
 
 def _confirm(user: Account, hold_id: int) -> Bookings:
-    def confirmed(found: Found) -> Bookings | None:
-        if not _is_used_up(found, hold_id):
-            return None
-        bookings = Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number")
-        show: Any = found.show
-        show.available_seats = found.available
-        for booking in bookings:
-            booking.show = show
-        return Bookings(bookings)
-
-    found, written = _do_with_hold(statements.confirm, user, hold_id, afterwards=confirmed)
-    if isinstance(written, Bookings):
-        return written
-    claims = in_full(found, available=found.available)
-    return claims if len(claims) == found.mine else confirmed(found) or claims
+    claims, state = _lock_claims(user, hold_id)
+    if not _is_live(claims, state):
+        hold = _find(user, hold_id)
+        if not _is_confirmed(hold):
+            raise ShowStarted if state.has_started else HoldExpired
+    else:
+        update_claims(claims, status=Claim.Status.BOOKED, expires_at=None, created_at=state.now)
+    attach_show([], state.show, available_seats=state.available_seats)
+    return _bookings_of(hold_id, state)
 
 
 def _extend(user: Account, hold_id: int) -> Hold:
-    found, _ = _do_with_hold(statements.extend, user, hold_id, afterwards=_refuse_confirmed(hold_id))
-    hold = Hold.objects.filter(pk=hold_id).first()
-    if hold is None:  # it went with its account
-        raise AccountInactive
-    return _in_full(hold, in_full(found, available=found.available))
+    claims, state = _lock_claims(user, hold_id)
+    hold = _find(user, hold_id)
+    _check_live(hold, claims, state)
+    assert state.show
+    latest = hold.created_at + timedelta(seconds=settings.HOLD_LONGEST_SECONDS)
+    expires_at = min(state.now + timedelta(seconds=settings.HOLD_SECONDS), latest, state.show.date_time)
+    update_claims(claims, expires_at=max(expires_at, claims[0].expires_at))
+    attach_show(claims, state.show, available_seats=state.available_seats)
+    return _with_seats(hold, claims)
 
 
 def _release(user: Account, hold_id: int) -> Released:
-    found, _ = _do_with_hold(statements.release, user, hold_id, afterwards=_refuse_confirmed(hold_id))
-    in_full(found, available=found.available + len(found.written))
+    claims, state = _lock_claims(user, hold_id)
+    _check_live(_find(user, hold_id), claims, state)
+    update_claims(claims, status=Claim.Status.FREED, expires_at=None)
+    Hold.objects.filter(pk=hold_id).update(released_at=state.now)
+    attach_show(claims, state.show, available_seats=state.available_seats + len(claims))
     return Released(hold_id=hold_id)
 
 
-def _refuse_confirmed(hold_id: int) -> Callable[[Found], None]:
-    def refuse(found: Found) -> None:
-        if _is_used_up(found, hold_id):
-            raise HoldConfirmed
+def _lock_claims(user: Account, hold_id: int) -> tuple[list[Any], BookingState]:
+    """Lock the show against staff, then the held seats, and then read the state and the clock.
 
-    return refuse
-
-
-def _is_used_up(found: Found, hold_id: int) -> bool:
-    """Tell whether each of its seats was booked, or is where a booking was moved to; whoever takes one over takes it
-    out of the hold."""
-    used = [*Booking.Status.values, Claim.FREED]
-    return Booking.claims.filter(hold=hold_id, status__in=used).count() >= found.mine
-
-
-def _do_with_hold(
-    statement: Callable[..., Found], user: Account, hold_id: int, *, afterwards: Callable[[Found], Any]
-) -> tuple[Found, Any]:
-    """Run a statement about a hold; ``afterwards`` is asked first where it wrote nothing, and may have the answer."""
-    for _ in range(LOOKS):
-        found = statement(user=user, hold_id=hold_id)
-        if found.written:
-            return found, None
-        check_owner(found)
-        if not Hold.objects.filter(pk=hold_id, released_at=None).exists():
-            raise NotFound
-        if answer := afterwards(found):
-            return found, answer
-        if found.begun:
-            raise ShowStarted
-        if not Booking.claims.filter(hold=hold_id, status=Claim.HELD, expires_at__gt=Now()).exists():
-            break
-    raise HoldExpired
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises NotFound: there is no such hold.
+    """
+    show_id = lock_show_of(Hold, hold_id)
+    if show_id is None:
+        _find(user, hold_id)
+    held = Claim.objects.filter(hold=hold_id, user=user.pk, status=Claim.Status.HELD)
+    claims = list(held.order_by("seat_number").select_for_update())
+    return claims, read_state(user, show_id or 0)
 
 
-def load_seats(holds: Collection[Hold]) -> None:
-    """Give live holds their seats and the time when they run out, all in one statement."""
-    claims: dict[int | None, list[Booking]] = {hold.pk: [] for hold in holds}
-    for claim in Booking.claims.filter(hold__in=claims, status=Claim.HELD).order_by("seat_number"):
-        claims[claim.hold_id].append(claim)
-    for hold in holds:
-        hold.seat_numbers = [claim.seat_number for claim in claims[hold.pk]]
-        hold.expires_at = min((claim.expires_at for claim in claims[hold.pk] if claim.expires_at), default=None)
+def _find(user: Account, hold_id: int) -> Hold:
+    hold = Hold.objects.filter(pk=hold_id, user=user.pk, released_at=None).first()
+    if hold is None:
+        user_of(user)  # raises AccountInactive
+        raise NotFound
+    return hold
 
 
-def _in_full(hold: Hold, claims: Sequence[Booking]) -> Hold:
+def _is_live(claims: Sequence[Claim], state: BookingState) -> bool:
+    expired = any(claim.expires_at is None or claim.expires_at <= state.now for claim in claims)
+    return bool(claims) and not expired and not state.has_started
+
+
+def _check_live(hold: Hold, claims: Sequence[Claim], state: BookingState) -> None:
+    """Refuse a hold that is confirmed, of a show that has begun, or expired."""
+    if _is_live(claims, state):
+        return
+    if _is_confirmed(hold):
+        raise HoldConfirmed
+    raise ShowStarted if state.has_started else HoldExpired
+
+
+def _is_confirmed(hold: Hold) -> bool:
+    """Tell whether each of its seats was booked, or a booking moved there; a claim taken over leaves the hold."""
+    used = [Claim.Status.BOOKED, Claim.Status.CANCELLED, Claim.Status.FREED]
+    return hold.claims.filter(status__in=used).count() >= hold.size
+
+
+def _bookings_of(hold_id: int, state: BookingState) -> Bookings:
+    bookings = Bookings(Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number"))
+    for booking in bookings:
+        booking.show = state.show  # type: ignore[assignment]
+    return bookings
+
+
+def _with_seats(hold: Hold, claims: Sequence[Any]) -> Hold:
     hold.show = claims[0].show
     hold.seat_numbers = [claim.seat_number for claim in claims]
     hold.expires_at = claims[0].expires_at
     return hold
 
 
-_REFUSES_HOLD = (NotFound, ShowStarted, HoldExpired)
-HOLDING = Operation(
+# --- Reading and tidying ------------------------------------------------------------------------
+
+
+def load_seats(holds: Collection[Hold]) -> None:
+    """Give holds their ``seat_numbers`` and ``expires_at`` in one statement."""
+    claims: dict[int | None, list[Claim]] = {hold.pk: [] for hold in holds}
+    for claim in Claim.objects.filter(hold__in=claims, status=Claim.Status.HELD).order_by("seat_number"):
+        claims[claim.hold_id].append(claim)
+    for hold in holds:
+        hold.seat_numbers = [claim.seat_number for claim in claims[hold.pk]]
+        hold.expires_at = min((claim.expires_at for claim in claims[hold.pk] if claim.expires_at), default=None)
+
+
+@durable_transaction
+def free_expired_seats() -> int:
+    """Free the seats of expired holds; return how many. A claim that is being taken over is skipped."""
+    expired = Claim.objects.expired().select_for_update(
+        skip_locked=connection.features.has_select_for_update_skip_locked
+    )
+    claims = list(expired.values_list("pk", "show"))
+    freed = Claim.objects.filter(pk__in=[claim for claim, _ in claims]).free()
+    for show_id in {show for _, show in claims}:
+        publish_on_commit(show_id)
+    return freed
+
+
+@durable_transaction
+def delete_old_holds() -> int:
+    """Delete old holds without bookings, and freed claims, a day after the show; return how many holds."""
+    past = timezone.now() - timedelta(days=1)
+    Claim.objects.filter(status=Claim.Status.FREED, show__date_time__lt=past).delete()
+    in_use = Claim.objects.filter(hold=OuterRef("pk"))
+    _, deleted = Hold.objects.filter(~Exists(in_use), show__date_time__lt=past).delete()
+    return deleted.get("reservations.Hold", 0)
+
+
+_HOLD_REFUSALS = (NotFound, ShowStarted, HoldExpired)
+HOLD = Operation(
     "hold",
     dump_hold,
     load_hold,
     (NotFound, SeatOutOfRange, ShowStarted, ShowFull, TooManyHeld, SeatsUnavailable, NoAdjacentSeats),
 )
-CONFIRMING = Operation("confirm", dump_bookings, load_bookings, _REFUSES_HOLD)
-EXTENDING = Operation("extend", dump_hold, load_hold, (*_REFUSES_HOLD, HoldConfirmed))
-RELEASING = Operation("release", dump_released, load_released, (*_REFUSES_HOLD, HoldConfirmed))
+CONFIRM = Operation("confirm", dump_bookings, load_bookings, _HOLD_REFUSALS)
+EXTEND = Operation("extend", dump_hold, load_hold, (*_HOLD_REFUSALS, HoldConfirmed))
+RELEASE = Operation("release", dump_released, load_released, (*_HOLD_REFUSALS, HoldConfirmed))

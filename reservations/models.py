@@ -1,8 +1,8 @@
-"""Claims on seats: bookings, held seats and blocked ones. The QuerySet methods are the reads that both doors share."""
+"""Claims on seats, with bookings and blocked seats as proxies, and holds."""
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.db import models
@@ -12,76 +12,46 @@ from catalog.models import MOST_SEATS, Show, seat_label
 
 LONGEST_REASON = 200  # characters
 
-
-class Claim(models.TextChoices):
-    """What a row of the table says of its seat."""
-
-    BOOKED = "booked"
-    CANCELLED = "cancelled"
-    HELD = "held"
-    BLOCKED = "blocked"
-    FREED = "freed"
-    """History: the seat of a hold that was released, one that was unblocked, one that a booking moved away from."""
+C = TypeVar("C", bound="Claim")
 
 
-LIVE = [Claim.BOOKED, Claim.HELD, Claim.BLOCKED]
-"""A seat has at most one claim of these."""
+class ClaimQuerySet(models.QuerySet[C]):
+    def on_seats(self, show_id: int) -> "ClaimQuerySet[C]":
+        """Keep the claims that occupy seats of a show: no history, no expired holds."""
+        return self.filter(show=show_id, status__in=Claim.LIVE).exclude(status=Claim.Status.HELD, expires_at__lte=Now())
 
-
-class ClaimQuerySet(models.QuerySet["Booking"]):
-    def on_seats(self, show_id: int) -> "ClaimQuerySet":
-        """Keep what stands on the seats of a show: no history, and no hold that has run out."""
-        return self.filter(show=show_id, status__in=LIVE).exclude(status=Claim.HELD, expires_at__lte=Now())
-
-    def lapsed(self) -> "ClaimQuerySet":
-        """Keep the seats whose hold has run out, and which nobody has taken since."""
-        return self.filter(status=Claim.HELD, expires_at__lte=Now())
+    def expired(self) -> "ClaimQuerySet[C]":
+        """Keep the seats of expired holds that nobody has taken over."""
+        return self.filter(status=Claim.Status.HELD, expires_at__lte=Now())
 
     def free(self) -> int:
-        """Make them history that belongs to no hold, and tell how many there were."""
-        return self.update(status=Claim.FREED, expires_at=None, hold=None)
+        """Turn the claims into history that belongs to no hold; return how many."""
+        return self.update(status=Claim.Status.FREED, expires_at=None, hold=None)
 
+    def live(self) -> "ClaimQuerySet[C]":
+        """Keep the bookings that are not cancelled."""
+        return self.filter(status=Claim.Status.BOOKED)
 
-class BookingQuerySet(models.QuerySet["Booking"]):
-    def live(self) -> "BookingQuerySet":
-        """Keep the bookings that have their seat."""
-        return self.filter(status=Booking.Status.BOOKED)
-
-    def with_status(self, status: str | None) -> "BookingQuerySet":
-        """Keep the bookings of this status; all of them if it is None."""
+    def with_status(self, status: str | None) -> "ClaimQuerySet[C]":
+        """Keep the claims of this status; all of them if it is None."""
         return self if status is None else self.filter(status=status)
 
-    def upcoming(self, yes: bool | None) -> "BookingQuerySet":
-        """Keep the bookings of shows to come, or of those that have begun; all of them if it is None."""
-        if yes is None:
+    def upcoming(self, is_upcoming: bool | None) -> "ClaimQuerySet[C]":
+        """Keep the claims on shows that have not begun, or have; all of them if it is None."""
+        if is_upcoming is None:
             return self
-        return self.filter(show__date_time__gt=Now()) if yes else self.filter(show__date_time__lte=Now())
-
-
-class BookingManager(models.Manager.from_queryset(BookingQuerySet)):  # type: ignore[misc]
-    """Sees bookings alone, live and cancelled."""
-
-    def get_queryset(self) -> BookingQuerySet:
-        bookings: BookingQuerySet = super().get_queryset().filter(status__in=Booking.Status.values)
-        return bookings
-
-
-class BlockedSeatManager(models.Manager["BlockedSeat"]):
-    """Sees blocked seats alone."""
-
-    def get_queryset(self) -> models.QuerySet["BlockedSeat"]:
-        return super().get_queryset().filter(status=Claim.BLOCKED)
+        return self.filter(show__date_time__gt=Now()) if is_upcoming else self.filter(show__date_time__lte=Now())
 
 
 def protect_bookings(collector: Any, field: Any, claims: Any, using: str) -> None:
-    """Protect bookings; what else stands, or stood, on a seat goes with its account."""
-    _protect(claims.filter(status__in=Booking.Status.values), collector, field, claims, using)
+    """``on_delete`` of an account: bookings protect it, other claims are deleted with it."""
+    _protect(claims.filter(status__in=BookingStatus.values), collector, field, claims, using)
 
 
 def protect_bookings_and_holds(collector: Any, field: Any, claims: Any, using: str) -> None:
-    """Protect bookings and live holds; blocked seats and history go with their show."""
-    someones = models.Q(status__in=Booking.Status.values) | models.Q(status=Claim.HELD, expires_at__gt=Now())
-    _protect(claims.filter(someones), collector, field, claims, using)
+    """``on_delete`` of a show: bookings and live holds protect it."""
+    protected = models.Q(status__in=BookingStatus.values) | models.Q(status="held", expires_at__gt=Now())
+    _protect(claims.filter(protected), collector, field, claims, using)
 
 
 def _protect(protected: Any, collector: Any, field: Any, claims: Any, using: str) -> None:
@@ -101,20 +71,19 @@ class HeldSeat:
 class HoldQuerySet(models.QuerySet["Hold"]):
     def live(self) -> "HoldQuerySet":
         """Keep the holds that can be confirmed."""
-        held = Booking.claims.filter(hold=models.OuterRef("pk"), status=Claim.HELD, expires_at__gt=Now())
+        held = Claim.objects.filter(hold=models.OuterRef("pk"), status=Claim.Status.HELD, expires_at__gt=Now())
         return self.filter(models.Exists(held), released_at=None, show__date_time__gt=Now())
 
-    def first_to_run_out(self) -> "HoldQuerySet":
-        """Order them by the time that is left."""
-        held = Booking.claims.filter(hold=models.OuterRef("pk"), status=Claim.HELD).order_by("expires_at")
+    def first_to_expire(self) -> "HoldQuerySet":
+        """Order the holds by when they expire."""
+        held = Claim.objects.filter(hold=models.OuterRef("pk"), status=Claim.Status.HELD).order_by("expires_at")
         return self.alias(until=models.Subquery(held.values("expires_at")[:1])).order_by("until", "pk")
 
 
 class Hold(models.Model):
-    """Seats that are kept for somebody who is about to book them.
+    """Seats that an account keeps for some minutes before it books them.
 
-    When it runs out is told by its claims, whose seats it keeps; how many there were, by its size. Once it is confirmed
-    they are bookings. Rows are written by reservations.holds, and by nothing else.
+    Its claims have the seats and the time of expiry. When it is confirmed, they become bookings.
     """
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="holds")
@@ -126,12 +95,12 @@ class Hold(models.Model):
     objects = HoldQuerySet.as_manager()
 
     seat_numbers: list[int]
-    """The seats that it keeps; set by whoever gives the hold."""
+    """Not a column: set by reservations.holds."""
     expires_at: datetime | None
-    """When it runs out; set by whoever gives the hold."""
+    """Not a column: set by reservations.holds."""
 
     replayed = False
-    """Whether it is the answer to an earlier request with the same idempotency key."""
+    """Whether it was stored by an earlier request with the same idempotency key."""
 
     class Meta:
         ordering = ["-created_at", "-id"]
@@ -141,37 +110,47 @@ class Hold(models.Model):
 
     @property
     def seats(self) -> list[HeldSeat]:
-        """The seats that it keeps, by number and by name."""
+        """Its seats with their labels."""
         return [HeldSeat(number, seat_label(number, self.show.seats_per_row)) for number in self.seat_numbers]
 
 
 @dataclass
 class Released:
-    """A hold that was given back."""
+    """A hold that was released."""
 
     hold_id: int
     replayed: bool = False
 
 
-class Booking(models.Model):
-    """A seat of a show that somebody has, or had: a cancelled booking stays, and never comes back to life.
+class BookingStatus(models.TextChoices):
+    BOOKED = "booked"
+    CANCELLED = "cancelled"
 
-    The table has all claims on seats, so that one unique index keeps a seat from being booked, held and blocked at the
-    same time: ``objects`` sees the bookings among them, ``claims`` sees all. Rows are written by reservations.booking,
-    .holding and .scheduling, and by nothing else.
+
+class Claim(models.Model):
+    """Who or what occupies, or occupied, a seat of a show.
+
+    All kinds are in one table, so that one unique index keeps a seat from being booked, held and blocked at once.
     """
 
     class Status(models.TextChoices):
         BOOKED = "booked"
         CANCELLED = "cancelled"
+        HELD = "held"
+        BLOCKED = "blocked"
+        FREED = "freed"
+        """History: a seat of a released hold, an unblocked seat, or one that a booking moved away from."""
+
+    LIVE = (Status.BOOKED, Status.HELD, Status.BLOCKED)
+    """A seat has at most one claim of these; a held one may have expired."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=protect_bookings, related_name="bookings", db_index=False
+        settings.AUTH_USER_MODEL, null=True, on_delete=protect_bookings, related_name="claims", db_index=False
     )
-    show = models.ForeignKey(Show, on_delete=protect_bookings_and_holds, related_name="bookings", db_index=False)
+    show = models.ForeignKey(Show, on_delete=protect_bookings_and_holds, related_name="claims", db_index=False)
     seat_number = models.PositiveSmallIntegerField("seat", help_text="1 to the number of seats of the show.")
     status = models.CharField(
-        max_length=9, choices=Claim.choices, default=Claim.BOOKED, help_text="`booked` holds the seat."
+        max_length=9, choices=Status.choices, default=Status.BOOKED, help_text="`booked` holds the seat."
     )
     created_at = models.DateTimeField("booked at", help_text="When the seat was booked.")
     cancelled_at = models.DateTimeField(null=True, blank=True, help_text="When it was cancelled; null if it was not.")
@@ -191,18 +170,18 @@ class Booking(models.Model):
         default=0, db_default=0, editable=False, help_text="Stamped by triggers: see reservations.seat_maps."
     )
 
-    objects = BookingManager()
-    claims = ClaimQuerySet.as_manager()
+    objects = ClaimQuerySet.as_manager()
 
     replayed = False
-    """Whether it is the answer to an earlier request with the same idempotency key."""
+    """Whether it was stored by an earlier request with the same idempotency key."""
 
     class Meta:
+        db_table = "reservations_booking"
         ordering = ["-created_at", "-id"]
         constraints = [
             models.UniqueConstraint(
                 fields=["show", "seat_number"],
-                condition=models.Q(status__in=LIVE),
+                condition=models.Q(status__in=["booked", "held", "blocked"]),
                 name="seat_has_one_live_claim",
             ),
             models.CheckConstraint(
@@ -229,21 +208,36 @@ class Booking(models.Model):
 
     @property
     def label(self) -> str:
-        """The row and the place there, as B7."""
+        """Row and place of the seat, for example B7."""
         return seat_label(self.seat_number, self.show.seats_per_row)
 
 
-class Bookings(list[Booking]):
-    """Bookings that were made together."""
-
-    replayed = False
-    """Whether they are the answer to an earlier request with the same idempotency key."""
+class BookingManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(status__in=BookingStatus.values)
 
 
-class BlockedSeat(Booking):
+class Booking(Claim):
+    """A claim that was sold; a cancelled one stays as history."""
+
+    Status = BookingStatus  # type: ignore[assignment,misc]
+
+    objects = BookingManager()  # type: ignore[misc]
+
+    class Meta:
+        proxy = True
+        ordering = ["-created_at", "-id"]
+
+
+class BlockedSeatManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
+    def get_queryset(self) -> Any:
+        return super().get_queryset().filter(status=Claim.Status.BLOCKED)
+
+
+class BlockedSeat(Claim):
     """A seat that is not sold: a house seat, a broken chair."""
 
-    objects = BlockedSeatManager()  # type: ignore[misc,assignment]
+    objects = BlockedSeatManager()  # type: ignore[misc]
 
     class Meta:
         proxy = True
@@ -251,3 +245,10 @@ class BlockedSeat(Booking):
 
     def __str__(self) -> str:
         return f"{self.label}, {self.show}"
+
+
+class Bookings(list[Booking]):
+    """Bookings that were made together."""
+
+    replayed = False
+    """Whether they were stored by an earlier request with the same idempotency key."""

@@ -28,8 +28,8 @@ from catalog.models import Movie, Show, row_label, seat_label
 from core.accounts import user_of
 from core.errors import AccountInactive, Invalid, NotFound
 from core.models import Account
-from reservations.best import largest_block
 from reservations.rows import as_text, instant_of, row_of
+from reservations.seat_selection import largest_block
 
 STATES = ("available", "booked", "held", "blocked")
 AVAILABLE, BOOKED, HELD, BLOCKED = range(4)

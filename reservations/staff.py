@@ -15,7 +15,7 @@ from core.database import durable_transaction
 from core.errors import NotFound, Protected
 from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
 from reservations.live import publish_on_commit
-from reservations.models import LIVE, BlockedSeat, Booking, Claim
+from reservations.models import BlockedSeat, Claim
 
 MOST_BLOCKED = 100  # seats at once
 
@@ -83,7 +83,7 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
         raise NotFound
     (show,) = shows
     if total_seats is not None and total_seats < show.total_seats:
-        someones = Booking.claims.on_seats(show_id).exclude(status=Claim.BLOCKED)
+        someones = Claim.objects.on_seats(show_id).exclude(status=Claim.Status.BLOCKED)
         highest = someones.aggregate(highest=Max("seat_number"))["highest"] or 0
         if highest > total_seats:
             raise SeatsInUse(highest_booked_seat=highest)
@@ -93,10 +93,10 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
 def release_claims_outside_show(show: Show) -> None:
     """Let what stands on the seats fit a show that has changed, within the transaction that changed it: no hold
     outlives its beginning, and nothing stands on a seat that is gone."""
-    held = Booking.claims.filter(show=show, status=Claim.HELD)
+    held = Claim.objects.filter(show=show, status=Claim.Status.HELD)
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
-    beyond = Booking.claims.filter(show=show, seat_number__gt=show.total_seats)
-    beyond.filter(status__in=[Claim.HELD, Claim.BLOCKED]).free()
+    beyond = Claim.objects.filter(show=show, seat_number__gt=show.total_seats)
+    beyond.filter(status__in=[Claim.Status.HELD, Claim.Status.BLOCKED]).free()
     publish_on_commit(show.pk)
 
 
@@ -130,7 +130,7 @@ def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
     show = lock_show(show_id=show_id)
     if not all(1 <= number <= show.total_seats for number in seat_numbers):
         raise SeatOutOfRange(min=1, max=show.total_seats)
-    taken = Booking.claims.on_seats(show_id).filter(seat_number__in=seat_numbers).order_by("seat_number")
+    taken = Claim.objects.on_seats(show_id).filter(seat_number__in=seat_numbers).order_by("seat_number")
     if numbers := list(taken.values_list("seat_number", flat=True)):
         raise SeatsUnavailable(seat_numbers=numbers)
 
@@ -138,9 +138,9 @@ def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
 def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
     """Write what ``refuse_to_block`` has let through, within the same transaction."""
     # What is left on them are holds that have run out.
-    Booking.claims.filter(show=show_id, seat_number__in=seat_numbers, status__in=LIVE).free()
+    Claim.objects.filter(show=show_id, seat_number__in=seat_numbers, status__in=Claim.LIVE).free()
     BlockedSeat.objects.bulk_create(
-        BlockedSeat(show_id=show_id, seat_number=number, status=Claim.BLOCKED, reason=reason, created_at=Now())
+        BlockedSeat(show_id=show_id, seat_number=number, status=Claim.Status.BLOCKED, reason=reason, created_at=Now())
         for number in sorted(seat_numbers)
     )
     publish_on_commit(show_id)
@@ -152,7 +152,7 @@ def unblock(*, show_id: int, seat_number: int) -> None:
 
     :raises NotFound: there is no such show, or the seat is not blocked.
     """
-    if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.FREED):
+    if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.Status.FREED):
         raise NotFound
     publish_on_commit(show_id)
 

@@ -4,13 +4,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from django.db import connection, connections, transaction
 
-from reservations import statements
+from reservations import claims
+from reservations.models import ClaimQuerySet, HoldQuerySet
 
 Call = Callable[[], Any]
 PATIENCE = 20  # seconds until a test that hangs fails
@@ -150,26 +150,65 @@ def deadlocks() -> int:
         return int(cursor.fetchone()[0])
 
 
+# --- Guards, each taken away by its name --------------------------------------------------------
+
+
 @contextmanager
-def rewritten(monkeypatch: pytest.MonkeyPatch, verb: str, *pairs: tuple[str, str]) -> Iterator[None]:
-    """Run a verb's statement with parts of its text replaced: with a guard taken out, or slowly."""
-    original = getattr(statements, verb)
-    found: set[str] = set()
-
-    def changed(text: str) -> str:
-        for old, new in pairs:
-            if old in text:
-                found.add(old)
-            text = text.replace(old, new)
-        return text
-
-    texts = {part.name: getattr(original, part.name) for part in fields(original)}
-    new = {name: changed(text) for name, text in texts.items() if isinstance(text, str)}
-    new["writes"] = {name: changed(text) for name, text in original.writes.items()}
-    assert found == {old for old, _ in pairs}, "the statement reads otherwise by now"
+def without_words(monkeypatch: pytest.MonkeyPatch, **words: str) -> Iterator[None]:
+    """Sell with other words of PostgreSQL's dialect: see ``reservations.claims.DIALECTS``."""
+    assert words.keys() <= claims.DIALECTS["postgresql"].keys()
     with monkeypatch.context() as patch:
-        patch.setattr(statements, verb, replace(original, **new))
+        for name, word in words.items():
+            patch.setitem(claims.DIALECTS["postgresql"], name, word)
         yield
+
+
+@contextmanager
+def without_the_unique_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Sell without the index that keeps claims on a seat apart, and without the clause that relies on it."""
+    with without_index("seat_has_one_live_claim"), without_words(monkeypatch, on_conflict=""):
+        yield
+
+
+@contextmanager
+def without_the_shared_lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Book, hold and so on without locking the show."""
+    with without_words(monkeypatch, queue="(SELECT 1)", lock_queue="1", share_lock=""):
+        yield
+
+
+@contextmanager
+def without_the_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Book with the lock of the show's row alone."""
+    with without_words(monkeypatch, queue="(SELECT 1)"):
+        yield
+
+
+@contextmanager
+def without_row_locks(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Cancel, move, confirm and so on without locking the booking, the hold or its claims."""
+    with monkeypatch.context() as patch:
+        patch.setattr(ClaimQuerySet, "select_for_update", lambda rows, **options: rows.all())
+        patch.setattr(HoldQuerySet, "select_for_update", lambda rows, **options: rows.all())
+        yield
+
+
+@contextmanager
+def slow_inserts(seconds: float) -> Iterator[None]:
+    """Let every claim that is inserted take its time."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"""
+            CREATE FUNCTION slow_insert() RETURNS trigger LANGUAGE plpgsql AS
+            $$ BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END $$;
+            CREATE TRIGGER slow_insert BEFORE INSERT ON reservations_booking
+            FOR EACH ROW EXECUTE FUNCTION slow_insert()
+            """
+        )
+        try:
+            yield
+        finally:
+            cursor.execute("DROP TRIGGER slow_insert ON reservations_booking; DROP FUNCTION slow_insert()")
 
 
 @contextmanager

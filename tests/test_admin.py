@@ -10,10 +10,11 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Movie, Show
+from core.errors import LockNotAvailable
 from core.models import User
 from reservations.booking import book_seat, cancel_booking
 from reservations.holds import confirm_hold, hold_seats, release_hold
-from reservations.models import LIVE, BlockedSeat, Booking, Hold
+from reservations.models import BlockedSeat, Booking, Claim, Hold
 from reservations.seat_map import seat_map
 from reservations.staff import block_seats, unblock_seat
 from tests.conftest import PASSWORD, begin, make_show
@@ -41,12 +42,12 @@ def show_form(**changes: Any) -> dict[str, Any]:
 
 def seats_of(show: Show) -> dict[int, str]:
     """Tell what stands on the seats of a show."""
-    return dict(Booking.claims.filter(show=show, status__in=LIVE).values_list("seat_number", "status"))
+    return dict(Claim.objects.filter(show=show, status__in=Claim.LIVE).values_list("seat_number", "status"))
 
 
 def run_out() -> None:
     """Let every hold have run out a moment ago."""
-    Booking.claims.filter(status="held").update(expires_at=timezone.now() - timedelta(seconds=1))
+    Claim.objects.filter(status="held").update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def told(response: Any) -> str:
@@ -168,7 +169,7 @@ class TestShows:
         begins = (timezone.now() + timedelta(seconds=90)).replace(microsecond=0)
         times = {"date_time_0": f"{begins:%Y-%m-%d}", "date_time_1": f"{begins:%H:%M:%S}"}
         assert admin.post(self.url(show), show_form(movie=show.movie_id, **times)).status_code == 302
-        assert Booking.claims.get().expires_at == begins
+        assert Claim.objects.get().expires_at == begins
 
     @pytest.mark.parametrize(
         "changes",
@@ -215,7 +216,7 @@ class TestShows:
         assert "permission" not in page
         assert admin.post(self.url(show, "delete"), {"post": "yes"}).status_code == 302
         assert not Show.objects.exists()
-        assert not Booking.claims.exists()
+        assert not Claim.objects.exists()
 
     def test_booked_while_they_are_deleted_stay(
         self, admin: Client, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch
@@ -247,13 +248,17 @@ class TestShows:
         admin.post("/admin/catalog/show/", data)
         assert Show.objects.exists()
 
-    def test_that_are_busy_are_told_so(self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("error", [OperationalError("database is locked"), LockNotAvailable()])
+    def test_that_are_busy_are_told_so(
+        self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch, error: Exception
+    ) -> None:
         def locked(**_: Any) -> None:
-            raise OperationalError("database is locked")
+            raise error
 
         monkeypatch.setattr("reservations.admin.lock_show", locked)
         response = admin.post(self.url(show), show_form(movie=show.movie_id))
         assert (response.status_code, response["Retry-After"]) == (503, "1")
+        assert response.refusal.code == "busy"  # nothing was done, so that the server may try it again
 
 
 class TestFilms:
@@ -342,7 +347,7 @@ class TestBlockedSeats:
         assert "permission" not in admin.get(f"{self.LIST}{seat.pk}/delete/").content.decode()
         assert admin.post(f"{self.LIST}{seat.pk}/delete/", {"post": "yes"}).status_code == 302
         assert seats_of(show) == {}
-        assert Booking.claims.get().status == "freed"
+        assert Claim.objects.get().status == "freed"
         assert book_seat(user=alice, show_id=show.pk, seat_number=2).seat_number == 2
         assert admin.post(f"{self.LIST}{seat.pk}/delete/", {"post": "yes"}).status_code == 302
 
@@ -375,6 +380,21 @@ class TestHolds:
         assert response.status_code == 302
         return told(response)
 
+    def test_released_in_part__is_not_tried_again(
+        self, admin: Client, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A response with a refusal would be, by the server."""
+        holds = [hold_seats(user=alice, show_id=show.pk, seat_numbers=[seat]) for seat in (2, 3)]
+
+        def locked(*, hold_id: int, **_: Any) -> None:
+            if hold_id == holds[1].pk:
+                raise LockNotAvailable
+
+        monkeypatch.setattr("reservations.admin.release_hold", locked)
+        response = admin.post(self.LIST, {"action": "release", "_selected_action": [hold.pk for hold in holds]})
+        assert response.status_code == 302
+        assert not hasattr(response, "refusal")
+
     def test_are_listed_with_their_end(self, admin: Client, alice: User, bob: User, show: Show) -> None:
         hold_seats(user=alice, show_id=show.pk, seat_numbers=[2, 3])
         hold_seats(user=bob, show_id=show.pk, seat_numbers=[4])
@@ -404,7 +424,7 @@ class TestHolds:
         second = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
         third = hold_seats(user=bob, show_id=show.pk, seat_numbers=[3])
         confirm_hold(user=alice, hold_id=first.pk)
-        Booking.claims.filter(hold=second.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
+        Claim.objects.filter(hold=second.pk).update(expires_at=timezone.now() - timedelta(seconds=1))
         message = self.release(admin, first, second, third)
         assert "The hold was confirmed" in message
         assert "The hold has run out" in message
@@ -581,4 +601,4 @@ class TestManners:
             response = client.post("/admin/login/", {"username": "sam", "password": "wrong"})
             assert "correct username" in response.content.decode()
         response = client.post("/admin/login/", {"username": "SAM", "password": PASSWORD})
-        assert "Too many tries" in response.content.decode()
+        assert "Too many attempts" in response.content.decode()

@@ -31,7 +31,7 @@ from core.urls import urlpatterns
 from graphql_api import limits
 from graphql_api import pagination as connections
 from graphql_api.schema import schema
-from reservations import choosing
+from reservations import best_seats
 from reservations.api.seat_serializers import BlockedSeatSerializer, HoldSerializer, SeatMapSerializer
 from reservations.api.serializers import BookingSerializer, ShowSerializer
 from reservations.models import LONGEST_REASON
@@ -255,9 +255,9 @@ def longest(model: Any, field: str) -> int:
 LIMITS: dict[str, Callable[[], list[float]]] = {
     "seats of a show": lambda: [1, MOST_SEATS],
     "seats of a row": lambda: [1, LONGEST_ROW, Show._meta.get_field("seats_per_row").default],
-    "seats booked, held or looked for together": lambda: [1, choosing.MOST_TOGETHER],
+    "seats booked, held or looked for together": lambda: [1, best_seats.MAX_SEATS_AT_ONCE],
     "seats blocked together": lambda: [1, MOST_BLOCKED, 1, LONGEST_REASON],
-    "alternatives to a show": lambda: [choosing._ALTERNATIVES],
+    "alternatives to a show": lambda: [best_seats._ALTERNATIVES],
     "a hold lasts": lambda: [settings.HOLD_SECONDS, settings.HOLD_LONGEST_SECONDS],
     "seats that an account holds of a show": lambda: [settings.HOLD_SEATS],
     "a movie": lambda: [1, LONGEST_TITLE, 1, LONGEST_MOVIE],
@@ -270,7 +270,7 @@ LIMITS: dict[str, Callable[[], list[float]]] = {
         settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"].days,
     ],
     "page": lambda: [1, LARGEST_PAGE, 1, connections.LARGEST_PAGE],
-    "idempotency key": lambda: [1, 255, idempotency.KEPT_FOR.total_seconds() / 3600],
+    "idempotency key": lambda: [1, 255, idempotency.RETENTION.total_seconds() / 3600],
     "request": lambda: [settings.DATA_UPLOAD_MAX_MEMORY_SIZE, DEEPEST, RequestTimeout.seconds],
     "GraphQL query": lambda: [limits.DEEPEST, limits.MOST_ALIASES, limits.MOST_TOKENS, limits.MOST_VALUES],
     "stream": lambda: [streams.HEARTBEAT, streams.LONGEST_SEND, streams.MOST_STREAMS],

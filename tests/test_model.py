@@ -17,9 +17,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from catalog.models import Movie, Show
 from core.models import User
-from reservations.best import best_seats
 from reservations.models import Booking
 from reservations.seat_map import seat_map
+from reservations.seat_selection import best_seats
 from tests.doors import Answer, GraphQLDoor, RestDoor, token_of
 
 USERS = 3

@@ -16,7 +16,7 @@ from catalog.models import Movie, Show
 from core.models import IdempotencyKey, User
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
 from reservations.holds import hold_seats, release_hold
-from reservations.models import LIVE, Booking, Hold
+from reservations.models import Booking, Claim, Hold
 from reservations.staff import block_seats, change_show, unblock_seat
 from tests.conftest import begin, make_show, make_user
 from tests.doors import Answer, global_id, token_of
@@ -72,7 +72,7 @@ def states(seat_map: Answer) -> dict[int, str]:
 
 def run_out() -> None:
     """Let every hold have run out a moment ago."""
-    Booking.claims.filter(status="held").update(expires_at=timezone.now() - timedelta(seconds=1))
+    Claim.objects.filter(status="held").update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def wait_until_run_out(hold: Hold) -> None:
@@ -82,12 +82,12 @@ def wait_until_run_out(hold: Hold) -> None:
 
 def seats_of(show: Show) -> dict[int, str]:
     """Tell what stands on the seats of a show, by its table."""
-    return dict(Booking.claims.filter(show=show, status__in=LIVE).values_list("seat_number", "status"))
+    return dict(Claim.objects.filter(show=show, status__in=Claim.LIVE).values_list("seat_number", "status"))
 
 
 def everything() -> list[Any]:
     """Give all that the verbs write."""
-    return [*Booking.claims.order_by("pk").values(), *Hold.objects.order_by("pk").values()]
+    return [*Claim.objects.order_by("pk").values(), *Hold.objects.order_by("pk").values()]
 
 
 def instant(text: str) -> datetime:
@@ -484,7 +484,7 @@ class TestHolding:
 
     def test_is_no_booking(self, door: Any, alice: User, hall: Show) -> None:
         hold_seats(user=alice, show_id=hall.pk, seat_numbers=[1])
-        claim = Booking.claims.get()
+        claim = Claim.objects.get()
         assert door.cancel(alice, claim.pk).code == "not_found"
         assert door.move(alice, claim.pk, 2).code == "not_found"
         assert door.booking(alice, claim.pk).code == "not_found"
@@ -538,7 +538,7 @@ class TestBookingWhatIsHeld:
         assert door.confirm(alice, hold).ok
         assert seats_of(hall) == {1: "booked", 2: "booked"}
         assert door.confirm(alice, hold).ok
-        assert Booking.claims.count() == 2
+        assert Claim.objects.count() == 2
 
     def test_with_others_consumes_the_hold(self, door: Any, alice: User, hall: Show, hold: int) -> None:
         answer = door.book_several(alice, hall.pk, seat_numbers=[1, 2, 3])
@@ -640,7 +640,7 @@ class TestExtending:
         return int(door.hold(alice, hall.pk, seat_numbers=[1, 2]).facts["id"])
 
     def test_lasts_for_its_whole_time_again(self, door: Any, alice: User, hall: Show, hold: int) -> None:
-        Booking.claims.update(expires_at=timezone.now() + timedelta(seconds=5))
+        Claim.objects.update(expires_at=timezone.now() + timedelta(seconds=5))
         answer = door.extend(alice, hold)
         assert answer.ok
         left = instant(answer.facts["expires_at"]) - timezone.now()
@@ -652,7 +652,7 @@ class TestExtending:
     def test_ends_thirty_minutes_after_the_first(self, door: Any, alice: User, hall: Show, hold: int) -> None:
         created = timezone.now() - timedelta(minutes=25)
         Hold.objects.update(created_at=created)
-        Booking.claims.update(expires_at=timezone.now() + timedelta(seconds=5))
+        Claim.objects.update(expires_at=timezone.now() + timedelta(seconds=5))
         for _ in range(2):
             answer = door.extend(alice, hold)
             assert answer.ok
@@ -661,7 +661,7 @@ class TestExtending:
 
     def test_never_shortens(self, door: Any, alice: User, hall: Show, hold: int) -> None:
         later = timezone.now() + timedelta(minutes=29)
-        Booking.claims.update(expires_at=later)
+        Claim.objects.update(expires_at=later)
         assert instant(door.extend(alice, hold).facts["expires_at"]) == later
 
     def test_too_late_is_refused(self, door: Any, alice: User, hall: Show, hold: int) -> None:
@@ -699,7 +699,7 @@ class TestMyHolds:
         door.hold(bob, shows[0].pk, seat_numbers=[3])
         door.confirm(alice, made[1]["id"])
         door.release(alice, made[2]["id"])
-        Booking.claims.filter(hold=made[3]["id"]).update(expires_at=timezone.now() - timedelta(seconds=1))
+        Claim.objects.filter(hold=made[3]["id"]).update(expires_at=timezone.now() - timedelta(seconds=1))
         begin(shows[4])
         listed = door.holds(alice).facts["list"]
         assert [hold["id"] for hold in listed] == [made[0]["id"], made[5]["id"]]
@@ -710,7 +710,7 @@ class TestMyHolds:
 
     def test_come_in_rest_as_they_run_out(self, rest: Any, alice: User, movie: Movie) -> None:
         first, second = (rest.hold(alice, make_show(movie).pk, seat_numbers=[1]).facts["id"] for _ in range(2))
-        Booking.claims.filter(hold=second).update(expires_at=timezone.now() + timedelta(seconds=60))
+        Claim.objects.filter(hold=second).update(expires_at=timezone.now() + timedelta(seconds=60))
         assert [hold["id"] for hold in rest.holds(alice).facts["list"]] == [second, first]
         page = rest.send("GET", "/my-holds/?limit=1&offset=1", who=alice)
         assert ([hold["id"] for hold in page.json()], page.headers["X-Total-Count"]) == ([first], "2")
@@ -959,7 +959,7 @@ def test_a_key_is_of_its_own_seats(door: Any, alice: User, hall: Show, again: di
     for verb in (door.book_several, door.hold):
         assert verb(alice, hall.pk, key=verb.__name__, seat_numbers=[5, 6]).ok
         refused(verb(alice, hall.pk, key=verb.__name__, **again), "idempotency_key_reused")
-        Booking.claims.all().delete()
+        Claim.objects.all().delete()
 
 
 def test_a_key_keeps_the_facts_of_a_refusal(door: Any, alice: User, bob: User, movie: Movie) -> None:
@@ -1339,7 +1339,7 @@ class TestStaff:
         run_out()
         assert rest.send("DELETE", f"/shows/{hall.pk}/", who=sam).status_code == 204
         assert not Hold.objects.exists()
-        assert not Booking.claims.exists()
+        assert not Claim.objects.exists()
 
     @pytest.mark.parametrize("path", ["/shows/{show}/", "/movies/{movie}/"])
     def test_deletes_a_show_with_blocked_seats_and_history_alone(
@@ -1456,4 +1456,4 @@ def test_the_table_itself_keeps_a_seat_from_being_two_things(alice: User, hall: 
     for status in ("booked", "blocked"):
         owner = alice if status == "booked" else None
         with pytest.raises(IntegrityError), transaction.atomic():
-            Booking.claims.create(user=owner, show=hall, seat_number=1, status=status, created_at=timezone.now())
+            Claim.objects.create(user=owner, show=hall, seat_number=1, status=status, created_at=timezone.now())

@@ -13,6 +13,7 @@ import tempfile
 from typing import Any
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
@@ -67,11 +68,10 @@ def main() -> None:
 def load() -> Any:
     """Import the application, in a worker; one that can't ends the server instead of being started again."""
     try:
-        from core.asgi import application
+        return import_string(settings.ASGI_APPLICATION)
     except Exception:
         logging.getLogger(__name__).exception("The application can't be imported.")
         sys.exit(STARTUP_FAILURE)
-    return application
 
 
 def _raise_file_limit() -> None:

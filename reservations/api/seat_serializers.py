@@ -10,7 +10,7 @@ from catalog.models import MOST_SEATS, Show, row_label
 from core.api.fields import DigitsField, InstantField, StrictIntegerField, TextField, TrueFalseField
 from core.api.rest import write
 from reservations.api.serializers import SeatNumberField, ShowSerializer, by_id, write_shows
-from reservations.choosing import MOST_TOGETHER
+from reservations.best_seats import MAX_SEATS_AT_ONCE
 from reservations.holds import load_seats
 from reservations.models import LONGEST_REASON, Hold
 from reservations.seat_map import STATES, SeatMap, labels_of
@@ -37,7 +37,7 @@ class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(_numbers(MOST_TOGETHER))
+@extend_schema_field(_numbers(MAX_SEATS_AT_ONCE))
 class SeatNumbersField(_SeatNumbersField):
     """Seats that are taken together."""
 
@@ -73,7 +73,7 @@ class SeveralSeatsSerializer(serializers.Serializer[Any]):
     best = StrictIntegerField(
         required=False,
         min_value=1,
-        max_value=MOST_TOGETHER,
+        max_value=MAX_SEATS_AT_ONCE,
         help_text="How many seats, 1 to 10, chosen and taken at once: see `best-seats`.",
     )
     allow_split = JSONBooleanField(
@@ -109,7 +109,7 @@ class MoveSerializer(serializers.Serializer[Any]):
 class BestSeatsQuery(serializers.Serializer[Any]):
     """How many seats are wanted together."""
 
-    quantity = DigitsField(min_value=1, max_value=MOST_TOGETHER, help_text="How many seats, 1 to 10.")
+    quantity = DigitsField(min_value=1, max_value=MAX_SEATS_AT_ONCE, help_text="How many seats, 1 to 10.")
     allow_split = TrueFalseField(
         required=False, help_text="`true`: where they are not to be had together, in several parts."
     )

@@ -40,8 +40,8 @@ from reservations.api.seat_serializers import (
     write_seat_map,
 )
 from reservations.api.serializers import BookingSerializer
+from reservations.best_seats import best_seats
 from reservations.booking import move_booking
-from reservations.choosing import best_seats
 from reservations.errors import (
     AlreadyCancelled,
     HoldConfirmed,
@@ -220,7 +220,7 @@ class MyHoldsView(View):
     )
     def get(self, request: HttpRequest) -> HttpResponse:
         """A plain array of those that can be confirmed, the first to run out first."""
-        holds = Hold.objects.filter(user=user_of(request).pk).live().first_to_run_out()
+        holds = Hold.objects.filter(user=user_of(request).pk).live().first_to_expire()
         return answer_page(request, holds, write_holds, **read_query(PageQuery, request))
 
 

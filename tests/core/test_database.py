@@ -14,7 +14,7 @@ from catalog.models import Show
 from core.database import durable_transaction, refusal_of
 from core.errors import Busy, DatabaseUnavailable
 from core.models import User
-from reservations import statements
+from reservations import booking as domain
 from reservations.models import Booking
 from tests.conftest import make_show
 from tests.interleaving import Racer
@@ -154,23 +154,25 @@ class TestFaultsAtTheDoors:
         def failing(*_: Any, **__: Any) -> None:
             raise case.raised
 
-        monkeypatch.setattr(statements, "book", failing)
+        monkeypatch.setattr(domain, "look", failing)
         answer = door.book(alice, show.pk, 3)
         assert (answer.code, answer.status) == (case.code, case.status)
         if case.status == 503:
             assert int(answer.headers["Retry-After"]) >= 1
 
     @pytest.mark.only("postgresql")
+    @pytest.mark.django_db(transaction=True)
     @pytest.mark.parametrize("state", [None, "08006", "57P01"])
     def test_a_connection_lost_under_a_verb_leaves_its_outcome_unknown(
-        self, door: Any, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch, state: str | None
+        self, door: Any, alice: User, show: Show, state: str | None
     ) -> None:
-        def losing(*_: Any, **__: Any) -> None:
-            raise fault(OperationalError, "server closed the connection unexpectedly", state)
+        def losing(execute: Any, sql: str, *rest: Any) -> Any:
+            if "INSERT INTO reservations_booking" in sql:
+                raise fault(OperationalError, "server closed the connection unexpectedly", state)
+            return execute(sql, *rest)
 
-        monkeypatch.setattr(statements, "book", losing)
-        monkeypatch.setattr(connection, "close", lambda: None)  # the test's transaction lives in it
-        answer = door.book(alice, show.pk, 3)
+        with connection.execute_wrapper(losing):
+            answer = door.book(alice, show.pk, 3)
         assert (answer.code, answer.status) == ("outcome_unknown", 503)
         assert int(answer.headers["Retry-After"]) >= 1
 

@@ -106,7 +106,7 @@ def test_an_account_deleted_at_the_same_moment_is_no_fault(
 class TestTries:
     def race(self, settings: Any) -> None:
         settings.THROTTLES = {**settings.THROTTLES, "login": (5, 60)}
-        outcomes = all_at_once([lambda: throttling.spend_try("login", address=HERE)] * 20)
+        outcomes = all_at_once([lambda: throttling.consume("login", address=HERE)] * 20)
         assert outcomes.count(None) == 5
         assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 15
 
@@ -117,13 +117,13 @@ class TestTries:
         def careless(budget: str, key: str) -> None:
             from django.db import connection
 
-            from core.models import Tries
+            from core.models import RateLimitWindow
 
-            counted = Tries.objects.filter(key=key).values_list("count", flat=True).first() or 0
+            counted = RateLimitWindow.objects.filter(key=key).values_list("count", flat=True).first() or 0
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_sleep(0.1)")  # whatever else a request does
             with suppress(Exception):
-                Tries.objects.update_or_create(key=key, defaults={"count": counted + 1, "until": 1e12})
+                RateLimitWindow.objects.update_or_create(key=key, defaults={"count": counted + 1, "until": 1e12})
             if counted >= settings.THROTTLES[budget][0]:
                 raise Throttled(retry_after=1)
 

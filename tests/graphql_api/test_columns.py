@@ -17,7 +17,7 @@ from core.models import User
 from graphql_api import kept
 from graphql_api.executor.columns import loaded_by
 from graphql_api.executor.context import Executor
-from reservations.models import Booking, Hold
+from reservations.models import Booking, Claim, Hold
 from tests.conftest import make_show
 from tests.doors import global_id, token_of
 
@@ -67,7 +67,7 @@ def fill(owner: User, *, movies: int, shows: int) -> None:
             )
             held = Hold.objects.create(user=owner, show=show, size=2, created_at=moment)
             for seat in (3, 4):
-                Booking.claims.create(
+                Claim.objects.create(
                     user=owner,
                     show=show,
                     seat_number=seat,

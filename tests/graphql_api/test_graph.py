@@ -178,7 +178,7 @@ class TestNodes:
         "identity",
         [
             *("", "x", "7", "é", "\0", "Movie:1", "TW92aWU6Mf8=", "TW92aWU6Mf//"),
-            *(global_id("Movie", "x"), global_id("Show", 2**70), global_id("Tries", 1)),
+            *(global_id("Movie", "x"), global_id("Show", 2**70), global_id("RateLimitWindow", 1)),
             *(global_id("Show", "-1"), global_id("Movie", 999), global_id("Booking", 1)),
         ],
     )

@@ -14,7 +14,7 @@ from catalog.models import Movie, Show
 from core.models import User
 from graphql_api import seats as graph_seats
 from reservations.booking import book_seats
-from reservations.models import Booking, Hold
+from reservations.models import Booking, Claim, Hold
 from tests.conftest import begin, make_show
 from tests.doors import Answer, global_id, token_of
 
@@ -77,12 +77,12 @@ def book(graph: Any, who: Any, show: Show, *seats: int, **input: Any) -> Answer:
 
 def block(show: Show, *seats: int) -> None:
     for seat in seats:
-        Booking.claims.create(show=show, seat_number=seat, status="blocked", created_at=timezone.now(), reason="broken")
+        Claim.objects.create(show=show, seat_number=seat, status="blocked", created_at=timezone.now(), reason="broken")
 
 
 def run_out(hold_id: int) -> None:
     """Let a hold have run out a moment ago."""
-    Booking.claims.filter(hold=hold_id).update(expires_at=timezone.now() - timedelta(seconds=1))
+    Claim.objects.filter(hold=hold_id).update(expires_at=timezone.now() - timedelta(seconds=1))
 
 
 def seat_map(graph: Any, show: Show, who: Any = None, since: str | None = None) -> Any:
@@ -300,7 +300,7 @@ class TestStatements:
                 Booking.objects.create(user=owner, show=show, seat_number=1, created_at=now)
                 held = Hold.objects.create(user=owner, show=show, size=2, created_at=now)
                 for seat in (2, 3):
-                    Booking.claims.create(
+                    Claim.objects.create(
                         user=owner, show=show, seat_number=seat, hold=held, status="held", created_at=now,
                         expires_at=now + timedelta(minutes=5),
                     )  # fmt: skip
@@ -456,7 +456,7 @@ class TestBothOfThem:
         answer = do(graph, verb, alice, showId=_id(hall), **wish)
         assert (answer.code, answer.status) == ("invalid", 200)
         assert [error["field"] for error in answer.facts["fields"]] == [field]
-        assert not Booking.claims.exists()
+        assert not Claim.objects.exists()
 
     @pytest.mark.parametrize(
         "wish",
@@ -473,7 +473,7 @@ class TestBothOfThem:
     def test_take_nothing_but_integers(self, graph: Any, hall: Show, alice: User, verb: str, wish: Any) -> None:
         answer = do(graph, verb, alice, showId=_id(hall), **wish)
         assert (answer.code, answer.status) == ("invalid", 400)
-        assert not Booking.claims.exists()
+        assert not Claim.objects.exists()
 
     @pytest.mark.parametrize("seat", [0, -1, 12, 10_000, 10_001, 32_768, 2**31 - 1, -(2**31)])
     def test_refuse_a_seat_that_the_show_has_not(
@@ -577,7 +577,7 @@ class TestMoveBooking:
     def test_knows_no_booking_of_somebody_else(self, graph: Any, hall: Show, alice: User, bob: User) -> None:
         own = book(graph, alice, hall, 1).facts["bookings"][0]
         held = hold(graph, bob, hall, 3).facts
-        claim = Booking.claims.get(hold=held["databaseId"]).pk
+        claim = Claim.objects.get(hold=held["databaseId"]).pk
         for identity in (own["id"], global_id("Booking", claim), global_id("Booking", 2**63), held["id"], "x", ""):
             answer = do(graph, "moveBooking", bob, bookingId=identity, seatNumber=2)
             assert (answer.code, answer.facts) == ("not_found", {})
@@ -599,7 +599,7 @@ class TestHolds:
         assert told(seat_map(graph, hall, alice)) == {5: "BOOKED*", 6: "BOOKED*"}
 
     def test_are_extended(self, graph: Any, alice: User, held: Any) -> None:
-        Booking.claims.filter(hold=held["databaseId"]).update(expires_at=timezone.now() + timedelta(seconds=30))
+        Claim.objects.filter(hold=held["databaseId"]).update(expires_at=timezone.now() + timedelta(seconds=30))
         longer = do(graph, "extendHold", alice, holdId=held["id"]).facts
         assert longer["expiresAt"] >= held["expiresAt"]
         assert {**longer, "expiresAt": held["expiresAt"], "createdAt": held["createdAt"]} == held
@@ -630,7 +630,7 @@ class TestHolds:
         for identity in (held["id"], global_id("Hold", 2**63), global_id("Show", held["databaseId"]), "x", "", "\0"):
             answer = do(graph, verb, bob, holdId=identity)
             assert (answer.code, answer.facts) == ("not_found", {})
-        assert Booking.claims.filter(status="held").count() == 2
+        assert Claim.objects.filter(status="held").count() == 2
 
 
 class TestMyHolds:
@@ -690,7 +690,7 @@ class TestMyHolds:
         assert graph.query(query, bob, id=held["id"])["node"] is None
         assert graph.query(query, id=held["id"])["node"] is None
         # A held seat is no booking.
-        claim = Booking.claims.get(hold=held["databaseId"])
+        claim = Claim.objects.get(hold=held["databaseId"])
         assert graph.query(query, alice, id=global_id("Booking", claim.pk))["node"] is None
         run_out(held["databaseId"])
         assert graph.query(query, alice, id=held["id"])["node"] is None
@@ -784,7 +784,7 @@ class TestTokens:
             for verb in ("bookSeats", "holdSeats"):
                 answer = do(graph, verb, token, showId=_id(hall), **wish)
                 assert (answer.code, answer.status) == ("token_not_valid", 401)
-        assert not Booking.claims.exists()
+        assert not Claim.objects.exists()
 
     def test_that_do_not_hold_see_no_map(self, graph: Any, hall: Show) -> None:
         query = "query($id: ID!) { show(id: $id) { seatMap { version } } }"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reservations.best import best_seats, largest_block
+from reservations.seat_selection import best_seats, largest_block
 
 
 class Hall(NamedTuple):

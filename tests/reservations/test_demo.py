@@ -11,10 +11,10 @@ from django.db.models import Count
 from django.utils import timezone
 
 from catalog.models import Movie, Show
-from core.models import Tries, User
+from core.models import RateLimitWindow, User
 from reservations.booking import book_seat, cancel_booking
-from reservations.holds import confirm_hold, free_lapsed_seats, hold_seats, release_hold
-from reservations.models import Booking, Hold
+from reservations.holds import confirm_hold, free_expired_seats, hold_seats, release_hold
+from reservations.models import Booking, Claim, Hold
 from reservations.seat_map import seat_map
 from reservations.staff import block_seats, unblock_seat
 from tests.conftest import make_show
@@ -73,23 +73,23 @@ def test_does_nothing_a_second_time(told: str, capsys: pytest.CaptureFixture[str
 
 def test_expired_tries_are_forgotten(capsys: pytest.CaptureFixture[str], db: None) -> None:
     now = timezone.now().timestamp()
-    Tries.objects.create(key="old", count=1, until=now - 1)
-    Tries.objects.create(key="new", count=1, until=now + 60)
+    RateLimitWindow.objects.create(key="old", count=1, until=now - 1)
+    RateLimitWindow.objects.create(key="new", count=1, until=now + 60)
     call_command("forget_expired")
-    assert list(Tries.objects.values_list("key", flat=True)) == ["new"]
+    assert list(RateLimitWindow.objects.values_list("key", flat=True)) == ["new"]
     assert capsys.readouterr().out.startswith("1 windows of tries forgotten.")
 
 
 def statuses(show: Show) -> dict[int, str]:
     """Tell the last thing that each seat of a show had."""
-    return dict(Booking.claims.filter(show=show).order_by("pk").values_list("seat_number", "status"))
+    return dict(Claim.objects.filter(show=show).order_by("pk").values_list("seat_number", "status"))
 
 
 class TestHoldsThatRanOut:
     @pytest.fixture
     def hold(self, alice: User, show: Show) -> Hold:
         hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[1, 2])
-        Booking.claims.filter(hold=hold).update(expires_at=timezone.now() - timedelta(seconds=1))
+        Claim.objects.filter(hold=hold).update(expires_at=timezone.now() - timedelta(seconds=1))
         return hold
 
     def test_have_their_seats_freed(self, show: Show, hold: Hold, capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ class TestHoldsThatRanOut:
         assert "2 seats of holds freed, 0 holds forgotten.\n" in capsys.readouterr().out
         assert statuses(show) == {1: "freed", 2: "freed"}
         assert Hold.objects.get() == hold
-        assert free_lapsed_seats() == 0
+        assert free_expired_seats() == 0
 
     def test_are_the_only_ones(self, alice: User, bob: User, show: Show, hold: Hold) -> None:
         confirmed = hold_seats(user=bob, show_id=show.pk, seat_numbers=[3])
@@ -130,7 +130,7 @@ class TestWhatAShowHadBesidesBookings:
         unblock_seat(show_id=show.pk, seat_number=8)
         began = timezone.now() - timedelta(days=1, minutes=1)
         Show.objects.filter(pk=show.pk).update(date_time=began)
-        Booking.claims.filter(status="held").update(expires_at=began)
+        Claim.objects.filter(status="held").update(expires_at=began)
         return show
 
     def test_is_deleted_after_a_day(self, past: Show, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from core.errors import DatabaseUnavailable, DomainError, Invalid, NotFound
 from core.models import User
 from reservations import live
 from reservations.booking import book_seat, cancel_booking
-from reservations.models import Booking
+from reservations.models import Booking, Claim
 from reservations.seat_map import SeatChanges, seat_changes
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -161,7 +161,7 @@ def test_a_hold_that_runs_out_is_told(show: Show, alice: User) -> None:
     from reservations.holds import hold_seats
 
     hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
-    Booking.claims.filter(hold=hold.pk).update(expires_at=timezone.now() + timedelta(seconds=0.8))
+    Claim.objects.filter(hold=hold.pk).update(expires_at=timezone.now() + timedelta(seconds=0.8))
     with watching(show) as watcher:
         assert watcher.seats[2] == "held"
         assert 0.3 < watcher.hears(2, "available") < 1.5

@@ -1,9 +1,6 @@
 """Races for seats, on PostgreSQL, through real connections; next to each, the same race with its guard taken away."""
 
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -12,49 +9,30 @@ from django.utils import timezone
 
 from catalog.models import Movie, Show
 from catalog.programme import delete_movie
-from core.errors import NotFound, Protected
+from core import database
+from core.errors import Busy, NotFound, Protected
 from core.models import User
 from reservations import booking as domain
-from reservations import staff, statements
+from reservations import claims, staff
 from reservations.booking import book_seat, cancel_booking
 from reservations.errors import AlreadyCancelled, SeatOutOfRange, SeatsInUse, SeatTaken, ShowFull, ShowStarted
 from reservations.models import Booking
 from reservations.staff import change_show, delete_show
 from tests.conftest import begin, make_show, make_user
-from tests.interleaving import Racer, all_at_once, run_into, wait_until_blocked_or_done, without_index
+from tests.interleaving import (
+    Racer,
+    all_at_once,
+    run_into,
+    wait_until_blocked_or_done,
+    without_row_locks,
+    without_the_queue,
+    without_the_shared_lock,
+    without_the_unique_index,
+)
 
 pytestmark = [pytest.mark.only("postgresql"), pytest.mark.django_db(transaction=True)]
 
 CROWD = 8
-
-
-@contextmanager
-def without_the_index(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Book without the table's guard: the index, and the statement's reliance on it."""
-    text = statements.BOOK.written
-    start, end = text.index("ON CONFLICT"), text.index("RETURNING")
-    unguarded = replace(statements.BOOK, written=text[:start] + text[end:])
-    with without_index("seat_has_one_live_claim"), monkeypatch.context() as patch:
-        patch.setattr(statements, "BOOK", unguarded)
-        yield
-
-
-@contextmanager
-def without_the_shared_lock(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Book without locking the show."""
-    with monkeypatch.context() as patch:
-        patch.setitem(statements._LOCKED, "postgresql", statements._LOCKED["sqlite"])
-        yield
-
-
-@contextmanager
-def without_the_queue(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Book with the lock of the show's row alone."""
-    with monkeypatch.context() as patch:
-        patch.setitem(
-            statements._LOCKED, "postgresql", statements._LOCKED["sqlite"][:-1] + " FOR SHARE OF catalog_show)"
-        )
-        yield
 
 
 def book_slowly(**what: Any) -> Booking:
@@ -78,7 +56,7 @@ class TestSameSeat:
             lambda: book_slowly(user=alice, show_id=show.pk, seat_number=3),
             lambda: book_seat(user=bob, show_id=show.pk, seat_number=3),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
         )
         assert sum(isinstance(outcome, Booking) for outcome in outcomes) == 1
@@ -90,7 +68,7 @@ class TestSameSeat:
     def test_is_lost_without_the_index(
         self, show: Show, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        with without_the_index(monkeypatch), pytest.raises(AssertionError, match="2 == 1"):
+        with without_the_unique_index(monkeypatch), pytest.raises(AssertionError, match="2 == 1"):
             self.race(show, alice, bob, monkeypatch)
 
     def test_has_one_winner_in_a_crowd(self, show: Show) -> None:
@@ -133,7 +111,7 @@ class TestCancelAgainstBook:
             lambda: cancel_slowly(user=alice, booking_id=booking.pk),
             lambda: book_seat(user=bob, show_id=show.pk, seat_number=3),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
             abort=abort,
         )
@@ -162,7 +140,7 @@ class TestFasterByLittle:
             lambda: book_slowly(user=alice, show_id=show.pk, seat_number=1),
             lambda: book_seat(user=bob, show_id=show.pk, seat_number=1),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
             abort=abort,
         )
@@ -173,11 +151,11 @@ class TestFasterByLittle:
     ) -> None:
         assert isinstance(self.race(movie, alice, bob, monkeypatch, abort=False), ShowFull)
 
-    def test_the_loser_is_told_the_less_without_it(
+    def test_the_loser_is_only_busy_without_it(
         self, movie: Movie, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(domain, "LOOKS", 1)
-        assert isinstance(self.race(movie, alice, bob, monkeypatch, abort=False), SeatTaken)
+        monkeypatch.setattr(database, "MAX_ATTEMPTS", 1)
+        assert isinstance(self.race(movie, alice, bob, monkeypatch, abort=False), Busy)
 
     def test_the_seat_is_his_after_all_if_hers_comes_to_nothing(
         self, movie: Movie, alice: User, bob: User, monkeypatch: pytest.MonkeyPatch
@@ -193,7 +171,7 @@ class TestDoubleCancel:
             lambda: cancel_slowly(user=alice, booking_id=booking.pk),
             lambda: cancel_booking(user=alice, booking_id=booking.pk),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
         )
         assert isinstance(first, Booking)
@@ -203,12 +181,13 @@ class TestDoubleCancel:
     def test_is_cancelled_once(self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
         self.race(show, alice, monkeypatch)
 
-    def test_is_cancelled_twice_without_the_look_at_its_status(
+    def test_is_cancelled_twice_without_the_lock_of_the_booking(
         self, show: Show, alice: User, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        unguarded = statements.CANCEL.written.replace("AND status = 'booked'", "")
-        monkeypatch.setattr(statements, "CANCEL", replace(statements.CANCEL, written=unguarded))
-        with pytest.raises(AssertionError, match=r"isinstance.<Booking.*AlreadyCancelled"):
+        with (
+            without_row_locks(monkeypatch),
+            pytest.raises(AssertionError, match=r"isinstance.<Booking.*AlreadyCancelled"),
+        ):
             self.race(show, alice, monkeypatch)
 
 
@@ -220,7 +199,7 @@ class TestBookAgainstShrink:
             lambda: book_slowly(user=alice, show_id=show.pk, seat_number=5),
             lambda: change_show(show_id=show.pk, total_seats=3),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
         )
         assert isinstance(booked, Booking)
@@ -264,7 +243,7 @@ class TestBookAgainstDelete:
             lambda: book_slowly(user=alice, show_id=show.pk, seat_number=5),
             lambda: delete_show(show_id=show.pk),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
         )
         assert isinstance(booked, Booking)
@@ -306,7 +285,7 @@ class TestBookAgainstDelete:
             lambda: book_slowly(user=alice, show_id=show.pk, seat_number=5),
             lambda: delete_movie(movie_id=show.movie_id),
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
         )
         assert isinstance(booked, Booking)
@@ -328,7 +307,7 @@ def test_seats_of_one_show_do_not_wait_for_each_other(
         lambda: book(alice, 1),
         lambda: book(bob, 2),
         module=domain,
-        stop_after="in_full",
+        stop_after="attach_show",
         monkeypatch=monkeypatch,
     )
     assert finished == ["bob", "alice"]
@@ -358,7 +337,7 @@ class TestStaffInAQueue:
             lambda: book_slowly(user=alice, show_id=show.pk, seat_number=1),
             staff_and_then_bob,
             module=domain,
-            stop_after="in_full",
+            stop_after="attach_show",
             monkeypatch=monkeypatch,
             until_done=True,
         )
@@ -382,6 +361,6 @@ def test_the_look_for_the_reason_goes_by_the_databases_clock(
     """The application's clock is late: by it the show has not begun, and a free seat would seem to be taken."""
     begin(show)
     late = timezone.now() - timedelta(hours=1)
-    monkeypatch.setattr(statements.timezone, "now", lambda: late)
+    monkeypatch.setattr(claims.timezone, "now", lambda: late)
     with pytest.raises(ShowStarted):
         book_seat(user=alice, show_id=show.pk, seat_number=1)

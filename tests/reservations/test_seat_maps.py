@@ -18,7 +18,7 @@ from core.models import User
 from reservations import seat_map as maps
 from reservations.availability import available_seats_of
 from reservations.booking import book_seat, book_seats, cancel_booking, move_booking
-from reservations.holds import confirm_hold, extend_hold, free_lapsed_seats, hold_seats, release_hold
+from reservations.holds import confirm_hold, extend_hold, free_expired_seats, hold_seats, release_hold
 from reservations.models import Booking, Claim
 from reservations.seat_map import SeatMap, seat_changes, seat_map, seat_maps, versions_of
 from reservations.staff import block_seats, change_show, unblock_seat
@@ -38,7 +38,7 @@ def version_of(show: Show) -> str:
 
 
 def wait_until_run_out(show: Show) -> None:
-    while Booking.claims.on_seats(show.pk).filter(status=Claim.HELD).exists():
+    while Claim.objects.on_seats(show.pk).filter(status=Claim.Status.HELD).exists():
         time.sleep(0.005)
 
 
@@ -280,7 +280,7 @@ class TestSince:
         hold_briefly(settings, alice, show, 2, 3)
         wait_until_run_out(show)
         before = version_of(show)
-        assert free_lapsed_seats() == 2
+        assert free_expired_seats() == 2
         assert told(show, before) in ({}, {2: "available", 3: "available"})
         assert told(show, version_of(show)) == {}
 
@@ -291,7 +291,7 @@ class TestSince:
         held = version_of(show)
         release_hold(user=alice, hold_id=hold.pk)
         released = version_of(show)
-        Booking.claims.filter(status=Claim.FREED).delete()
+        Claim.objects.filter(status=Claim.Status.FREED).delete()
         everything = {1: "booked"} | dict.fromkeys(range(2, 6), "available")
         assert told(show, early) == told(show, held) == told(show, released) == everything
         assert told(show, version_of(show)) == {}
@@ -378,7 +378,7 @@ def do_something(choose: random.Random, show: Show, user: User, settings: Any) -
         lambda: hold_briefly(settings, user, show, *seats),
         lambda: block_seats(show_id=show.pk, seat_numbers=[seat], reason="House."),
         lambda: unblock_seat(show_id=show.pk, seat_number=seat),
-        free_lapsed_seats,
+        free_expired_seats,
     ]
     if bookings:
         booking = choose.choice(bookings)
@@ -402,7 +402,7 @@ def test_whoever_takes_what_is_told_has_the_map(movie: Movie, alice: User, bob: 
         if step % 20 == 10:
             change_show(show_id=show.pk, seats_per_row=choose.randint(1, 4))
         if step % 20 == 15:
-            Booking.claims.filter(status=Claim.FREED).delete()
+            Claim.objects.filter(status=Claim.Status.FREED).delete()
         for picker in choose.sample(pickers, choose.randint(0, 2)):
             picker.ask()
         before = available_seats_of([show.pk])[show.pk]
@@ -461,7 +461,7 @@ class TestOlderTransaction:
 
     def race(self, show: Show, alice: User, bob: User) -> None:
         def book() -> None:
-            Booking.claims.create(user=bob, show=show, seat_number=1, status="booked", created_at=timezone.now())
+            Claim.objects.create(user=bob, show=show, seat_number=1, status="booked", created_at=timezone.now())
 
         with meanwhile(book):
             book_seat(user=alice, show_id=show.pk, seat_number=2)

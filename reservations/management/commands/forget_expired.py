@@ -5,9 +5,9 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from core.idempotency import forget_old_keys
-from core.throttling import forget_old_tries
-from reservations.holds import forget_old_holds, free_lapsed_seats
+from core.idempotency import delete_old_keys
+from core.throttling import delete_old_rate_limit_windows
+from reservations.holds import delete_old_holds, free_expired_seats
 
 
 class Command(BaseCommand):
@@ -17,7 +17,7 @@ class Command(BaseCommand):
     )
 
     def handle(self, **options: Any) -> None:
-        self.stdout.write(f"{forget_old_tries()} windows of tries forgotten.")
-        self.stdout.write(f"{forget_old_keys()} idempotency keys forgotten.")
-        self.stdout.write(f"{free_lapsed_seats()} seats of holds freed, {forget_old_holds()} holds forgotten.")
+        self.stdout.write(f"{delete_old_rate_limit_windows()} windows of tries forgotten.")
+        self.stdout.write(f"{delete_old_keys()} idempotency keys forgotten.")
+        self.stdout.write(f"{free_expired_seats()} seats of holds freed, {delete_old_holds()} holds forgotten.")
         call_command("flushexpiredtokens")

@@ -1,4 +1,4 @@
-"""The best free seats of a show for a party.
+"""Which free seats are the best for a party: the algorithm, without the database.
 
 Seats are numbered from 1, row by row; row 0 is the one nearest the screen, and the last row may be shorter. Two seats
 are adjacent if their numbers follow each other within one row. The order of preference, the first difference deciding:
@@ -26,7 +26,7 @@ Choice = tuple[int, int, tuple[int, ...]]
 """How many parts, how far in all, which seats: the least is the best."""
 
 
-def best_seats(
+def select_seats(
     free: Collection[int], *, total_seats: int, seats_per_row: int, quantity: int, allow_split: bool = False
 ) -> list[int] | None:
     """Choose the best `quantity` (1 or more) of the free seats, ascending; None if no such choice is to be had.
@@ -43,24 +43,24 @@ def best_seats(
 
 
 def largest_block(free: Collection[int], *, seats_per_row: int) -> int:
-    """Tell the length of the longest run of free seats that are adjacent in one row."""
+    """Return the length of the longest run of adjacent free seats in one row."""
     return max(map(len, _runs(free, seats_per_row)), default=0)
 
 
 def _runs(free: Collection[int], seats_per_row: int) -> list[range]:
     """Group the seats into runs of adjacent ones, from the first to the last."""
     seats = sorted(free)
-    firsts = [seat for before, seat in zip([0, *seats], seats, strict=False) if _apart(before, seat, seats_per_row)]
-    lasts = [seat for seat, after in zip(seats, [*seats[1:], 0], strict=False) if _apart(seat, after, seats_per_row)]
+    firsts = [seat for before, seat in zip([0, *seats], seats, strict=False) if _is_gap(before, seat, seats_per_row)]
+    lasts = [seat for seat, after in zip(seats, [*seats[1:], 0], strict=False) if _is_gap(seat, after, seats_per_row)]
     return [range(first, last + 1) for first, last in zip(firsts, lasts, strict=True)]
 
 
-def _apart(seat: int, following: int, seats_per_row: int) -> bool:
+def _is_gap(seat: int, following: int, seats_per_row: int) -> bool:
     return following != seat + 1 or seat % seats_per_row == 0
 
 
 def _distances(total_seats: int, seats_per_row: int) -> list[int]:
-    """List every seat's distance, as the module tells it, at the index of its number."""
+    """List the distance of every seat, as defined above, at the index of its number."""
     rows = -(-total_seats // seats_per_row)
     across = [9 * (2 * column - (seats_per_row - 1)) ** 2 for column in range(seats_per_row)]
     back = [4 * (3 * row - 2 * (rows - 1)) ** 2 for row in range(rows)]
@@ -84,12 +84,12 @@ def _best_block(runs: list[range], distances: list[int], quantity: int) -> list[
 
 def _best_parts(runs: list[range], distances: list[int], seats_per_row: int, quantity: int) -> list[int]:
     neighbourhoods = _closest_rows(runs, seats_per_row, quantity)
-    promises = [(_promise(near, distances, quantity), near) for near in neighbourhoods]
-    # The most promising first, so that nearly all the others can be passed over: this bounds the work in a large hall.
-    promises.sort(key=itemgetter(0))
-    best = _best_choice(promises[0][1], distances, quantity)
-    for promise, near in promises[1:]:
-        if promise > best:
+    bounds = [(_lower_bound(near, distances, quantity), near) for near in neighbourhoods]
+    # The best bound first, so that nearly all the others can be skipped: this limits the work in a large hall.
+    bounds.sort(key=itemgetter(0))
+    best = _best_choice(bounds[0][1], distances, quantity)
+    for bound, near in bounds[1:]:
+        if bound > best:
             break
         best = min(best, _best_choice(near, distances, quantity))
     return list(best[2])
@@ -106,8 +106,8 @@ def _closest_rows(runs: list[range], seats_per_row: int, quantity: int) -> Itera
             yield runs[bisect_left(row_of_run, first) : bisect_right(row_of_run, last)]
 
 
-def _promise(runs: list[range], distances: list[int], quantity: int) -> Choice:
-    """Tell what no choice among these runs can be better than: the fewest parts, and the nearest seats in any parts."""
+def _lower_bound(runs: list[range], distances: list[int], quantity: int) -> Choice:
+    """Give a lower bound of all choices among these runs: the fewest parts, and the nearest seats in any parts."""
     longest_first = sorted(map(len, runs), reverse=True)
     parts = 1 + bisect_left(list(accumulate(longest_first)), quantity)
     nearest = sorted(map(distances.__getitem__, chain.from_iterable(runs)))[:quantity]

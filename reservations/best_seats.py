@@ -1,4 +1,4 @@
-"""The best seats of a show that are to be had; reservations.best says which those are."""
+"""The best available seats of shows, and later shows that have as many together."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,44 +10,44 @@ from catalog.models import Show
 from core.database import advisory_lock
 from core.errors import Invalid
 from reservations.availability import with_available_seats
-from reservations.best import best_seats as best_of
 from reservations.errors import NoAdjacentSeats
 from reservations.seat_map import SeatMap, labels_of, seat_map, seat_maps
+from reservations.seat_selection import select_seats
 
-MOST_TOGETHER = 10  # seats that are booked, held or looked for at once
-_LATER_SHOWS = 10  # with seats enough, that are looked at for a block; for each film
+MAX_SEATS_AT_ONCE = 10  # booked, held or searched for in one request
+_LATER_SHOWS = 10  # of each movie whose seat maps are searched for alternatives
 _ALTERNATIVES = 3
 
 
 @dataclass(frozen=True)
 class BestSeats:
-    """The best seats that are to be had."""
+    """Seats with their labels, in ascending order."""
 
     seat_numbers: list[int]
     labels: list[str]
 
 
 def best_seats(*, show_id: int, quantity: int, allow_split: bool = False) -> BestSeats:
-    """Find the best so many seats of a show.
+    """Find the best seats of a show; nobody holds them yet.
 
     :raises NotFound: there is no such show.
     :raises Invalid: ``quantity`` is not 1 to 10.
-    :raises NoAdjacentSeats: there are not so many together, or with ``allow_split``, not so many at all.
+    :raises NoAdjacentSeats: there are not that many together or, with ``allow_split``, not that many at all.
     """
-    found = best_seats_of([seat_map(show_id=show_id)], quantity=quantity, allow_split=allow_split)[show_id]
+    found = best_seats_for_maps([seat_map(show_id=show_id)], quantity=quantity, allow_split=allow_split)[show_id]
     if isinstance(found, NoAdjacentSeats):
         raise found
     return found
 
 
-def best_seats_of(
+def best_seats_for_maps(
     maps: Sequence[SeatMap], *, quantity: int, allow_split: bool
 ) -> dict[int, BestSeats | NoAdjacentSeats]:
-    """Find the best seats of many shows, by their numbers; at most two statements, however many there are.
+    """Find the best seats of many shows, by show id, in at most two statements.
 
     :raises Invalid: ``quantity`` is not 1 to 10.
     """
-    refuse_quantity(quantity, name="quantity")
+    validate_quantity(quantity, name="quantity")
     found: dict[int, BestSeats | NoAdjacentSeats] = {}
     without: list[SeatMap] = []
     for each in maps:
@@ -68,35 +68,34 @@ def best_seats_of(
     return found
 
 
-def refuse_quantity(quantity: int, *, name: str) -> None:
-    if not 1 <= quantity <= MOST_TOGETHER:
-        raise Invalid(errors={name: [f"1 to {MOST_TOGETHER} seats."]})
+def validate_quantity(quantity: int, *, name: str) -> None:
+    if not 1 <= quantity <= MAX_SEATS_AT_ONCE:
+        raise Invalid(errors={name: [f"1 to {MAX_SEATS_AT_ONCE} seats."]})
 
 
 def validate_seat_selection(seat_numbers: Sequence[int] | None, best: int | None) -> None:
-    """Refuse a wish for several seats that is not one thing, and so many.
+    """Check that a request selects 1 to 10 different seats in one way.
 
     :raises Invalid: not exactly one of the two is given, there are not 1 to 10 seats, or one is named twice.
     """
     if (seat_numbers is None) == (best is None):
-        raise Invalid(errors={"non_field_errors": ["Name the seats, or say how many are to be the best."]})
+        raise Invalid(errors={"non_field_errors": ["Send exactly one of seat_numbers and best."]})
     if best is not None:
-        refuse_quantity(best, name="best")
+        validate_quantity(best, name="best")
     if seat_numbers is not None:
-        if not 1 <= len(seat_numbers) <= MOST_TOGETHER:
-            raise Invalid(errors={"seat_numbers": [f"1 to {MOST_TOGETHER} seats."]})
+        if not 1 <= len(seat_numbers) <= MAX_SEATS_AT_ONCE:
+            raise Invalid(errors={"seat_numbers": [f"1 to {MAX_SEATS_AT_ONCE} seats."]})
         if len({*seat_numbers}) < len(seat_numbers):
-            raise Invalid(errors={"seat_numbers": ["Name each seat once."]})
+            raise Invalid(errors={"seat_numbers": ["Send each seat once."]})
 
 
-def queue_for_best(show_id: int) -> None:
-    """Let those who want the best seats of a show choose one after the other, until the transaction ends: all at once
-    would choose the same."""
-    advisory_lock(-1, show_id)  # no account has this number
+def lock_selection(show_id: int) -> None:
+    """Serialise the selection of best seats of a show until the transaction ends: rivals would select the same."""
+    advisory_lock(-1, show_id)  # no account has this id
 
 
 def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:
-    return best_of(
+    return select_seats(
         seats.free,
         total_seats=len(seats.codes),
         seats_per_row=seats.show.seats_per_row,
@@ -106,7 +105,7 @@ def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:
 
 
 def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
-    """Find shows of the films of these shows, later than the earliest of them, that have a block of so many seats."""
+    """Find later shows of the same movies that have a block of that many seats."""
     if not shows:
         return []
     since = max(timezone.now(), min(show.date_time for show in shows))

@@ -1,0 +1,265 @@
+"""The only SQL that sells seats: LOOK reads and explains, TAKE decides.
+
+LOOK locks nothing. Every refusal of booking and holding is raised from what it read.
+
+TAKE inserts the claims, if at the moment of writing all of this still holds:
+
+- The account is active and has the password that the token was issued for.
+- The show's row is locked ``FOR SHARE``: staff can't shrink, move or delete the show meanwhile, and other bookings do
+  not wait. ``FOR KEY SHARE`` would be too weak: a plain update of ``total_seats`` passes it.
+- The shared advisory lock comes first. It excludes nobody whom the row lock does not exclude, but it is a queue: shared
+  row locks overtake whoever waits for an exclusive one, so that staff would wait for as long as a hot show sells.
+- The clock is read under these locks: a request that waited past the show's beginning is late.
+- The unique index ``seat_has_one_live_claim`` lets one claim a seat through. The conflict clause takes over a held seat
+  whose hold has expired or, when booking, is the buyer's own; the seat of one's own hold stays with that hold.
+- Seats are inserted in ascending order, so that two groups that overlap never deadlock.
+
+TAKE commits by itself where it is the only write of a verb; else it is part of the verb's transaction.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+from django.db import connection
+from django.utils import timezone
+
+from catalog.models import MOST_SEATS, Movie, Show
+from core.database import outcome_unknown_if_lost
+from core.models import Account
+from reservations.models import Booking, Claim, Hold
+
+LOOK = """
+    SELECT
+        {clock} AS now,
+        account.id IS NOT NULL AS account_is_active,
+        show.id AS show_id, show.screen_name, show.date_time, show.total_seats, show.seats_per_row,
+        movie.id AS movie_id, movie.title, movie.duration_minutes,
+        (SELECT count(*) FROM reservations_booking
+            WHERE show_id = show.id AND status IN ('booked', 'held', 'blocked')) AS claimed,
+        (SELECT count(*) FROM reservations_booking WHERE show_id = show.id AND status = 'held') AS held,
+        (SELECT count(*) FROM reservations_booking
+            WHERE show_id = show.id AND status = 'held' AND expires_at <= {clock}) AS expired,
+        (SELECT count(*) FROM reservations_booking
+            WHERE show_id = show.id AND status = 'held' AND expires_at > {clock}
+            AND user_id = %(user)s) AS held_by_account,
+        claim.seat_number, claim.status, claim.user_id = %(user)s AS is_own,
+        claim.status = 'held' AND claim.expires_at <= {clock} AS is_expired
+    FROM (SELECT 1 AS one) AS request
+    LEFT JOIN core_user AS account
+        ON account.id = %(user)s AND account.is_active AND upper(md5(account.password)) = %(fingerprint)s
+    LEFT JOIN catalog_show AS show ON show.id = %(show)s
+    LEFT JOIN catalog_movie AS movie ON movie.id = show.movie_id
+    LEFT JOIN reservations_booking AS claim
+        ON claim.show_id = show.id AND claim.seat_number IN ({seats})
+        AND claim.status IN ('booked', 'held', 'blocked')
+    ORDER BY claim.seat_number
+"""
+
+TAKE = """
+    WITH account AS (
+        SELECT id FROM core_user WHERE id = %(user)s AND is_active AND upper(md5(password)) = %(fingerprint)s
+    ), show AS (
+        SELECT show.id, show.total_seats, show.date_time
+        FROM {queue} AS queue, catalog_show AS show WHERE show.id = %(show)s {share_lock}
+    )
+    INSERT INTO reservations_booking (user_id, show_id, seat_number, status, created_at, hold_id, expires_at)
+    SELECT account.id, show.id, seat.column1, %(status)s, {clock}, %(hold)s,
+        CASE WHEN %(expires_at)s > show.date_time THEN show.date_time ELSE %(expires_at)s END
+    FROM account, show, (VALUES {seat_rows}) AS seat
+    WHERE show.date_time > {clock} AND seat.column1 <= show.total_seats
+    {seat_order}
+    {on_conflict}
+    RETURNING id, user_id, show_id, seat_number, status, created_at, cancelled_at, hold_id, expires_at
+"""
+
+ON_CONFLICT = """
+    ON CONFLICT (show_id, seat_number) WHERE status IN ('booked', 'held', 'blocked') DO UPDATE
+    SET user_id = excluded.user_id, status = excluded.status, created_at = excluded.created_at,
+        expires_at = excluded.expires_at,
+        hold_id = CASE WHEN reservations_booking.expires_at > {clock}
+            THEN reservations_booking.hold_id ELSE excluded.hold_id END
+    WHERE reservations_booking.status = 'held'
+        AND (reservations_booking.expires_at <= {clock} OR reservations_booking.user_id = %(owner)s)
+"""
+
+LOCK_SHOW = """
+    WITH queue AS MATERIALIZED (SELECT show_id, {lock_queue} FROM {table} WHERE id = %(id)s)
+    SELECT show.id FROM queue, catalog_show AS show WHERE show.id = queue.show_id {share_lock}
+"""
+
+# What the two databases write differently. SQLite has one writer at a time, and needs no locks.
+DIALECTS = {
+    "postgresql": {
+        "clock": "clock_timestamp()",
+        "queue": "(SELECT pg_advisory_xact_lock_shared(%(show)s))",  # in FROM: elsewhere it would not be executed
+        "lock_queue": "pg_advisory_xact_lock_shared(show_id)",
+        "share_lock": "FOR SHARE OF show",
+        "seat_order": "ORDER BY seat.column1",
+        "on_conflict": ON_CONFLICT,
+    },
+    "sqlite": {
+        "clock": "%(now)s",
+        "queue": "(SELECT 1)",
+        "lock_queue": "1",
+        "share_lock": "",
+        "seat_order": "ORDER BY seat.column1",
+        "on_conflict": ON_CONFLICT,
+    },
+}
+
+
+@dataclass(frozen=True)
+class SeatClaim:
+    """A claim that occupies a seat which is asked for."""
+
+    seat_number: int
+    status: str
+    """``booked``, ``held`` or ``blocked``."""
+    is_own: bool
+    """Whether it is the account's own."""
+    is_expired: bool
+    """Whether it is a held seat of an expired hold, which anybody may take over."""
+
+
+@dataclass(frozen=True)
+class BookingState:
+    """What LOOK read."""
+
+    account_is_active: bool
+    show: Show | None
+    """With its movie and ``available_seats``; None if there is none."""
+    has_started: bool
+    is_full: bool
+    """Whether every seat is booked or blocked."""
+    available_seats: int
+    held_by_account: int
+    """Seats of the show under live holds of the account."""
+    occupied: list[SeatClaim]
+    """Claims on the seats that are asked for, in ascending order."""
+    now: datetime
+
+    @property
+    def conflicts(self) -> list[SeatClaim]:
+        """The claims that keep the account from holding the seats."""
+        return [claim for claim in self.occupied if not claim.is_expired]
+
+    @property
+    def booking_conflicts(self) -> list[SeatClaim]:
+        """The claims that keep the account from booking the seats: seats of its own holds do not."""
+        return [claim for claim in self.conflicts if not (claim.status == "held" and claim.is_own)]
+
+
+def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> BookingState:
+    """Read the state of the show, of the seats and of the account."""
+    # A number beyond any show's seats would not fit the column; the caller refuses it by the show's total_seats.
+    seats = [number if 1 <= number <= MOST_SEATS else 0 for number in seat_numbers]
+    with connection.cursor() as cursor:
+        cursor.execute(_text(LOOK, len(seats)), _parameters(user, show_id, seats))
+        names = [column[0] for column in cursor.description]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    first = rows[0]
+    total = first["total_seats"] or 0
+    available = total - first["claimed"] + first["expired"]
+    return BookingState(
+        account_is_active=bool(first["account_is_active"]),
+        show=_show(first, available) if first["show_id"] is not None else None,
+        has_started=first["show_id"] is not None and _instant(first["date_time"]) <= _instant(first["now"]),
+        is_full=first["claimed"] - first["held"] >= total,
+        available_seats=available,
+        held_by_account=first["held_by_account"],
+        occupied=[
+            SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]), bool(row["is_expired"]))
+            for row in rows
+            if row["seat_number"]
+        ],
+        now=_instant(first["now"]),
+    )
+
+
+def take(
+    *,
+    user: Account,
+    show_id: int,
+    seat_numbers: Sequence[int],
+    status: str,
+    hold_id: int | None = None,
+    expires_at: datetime | None = None,
+) -> list[Booking]:
+    """Insert claims on the seats, and return those that could be had, in ascending order.
+
+    :raises OutcomeUnknown: outside a transaction, the connection was lost before the answer.
+    """
+    parameters = _parameters(user, show_id, seat_numbers) | {
+        "status": status,
+        "hold": hold_id,
+        "expires_at": _parameter(expires_at),
+        "owner": user.pk if status == Claim.Status.BOOKED else None,  # holding does not take over one's own held seats
+    }
+    with outcome_unknown_if_lost(), connection.cursor() as cursor:
+        cursor.execute(_text(TAKE, len(seat_numbers)), parameters)
+        names = [column[0] for column in cursor.description]
+        rows = cursor.fetchall()
+    return sorted((_booking(names, row) for row in rows), key=lambda booking: booking.seat_number)
+
+
+def lock_show_of(model: type[Claim] | type[Hold], row_id: int) -> int | None:
+    """Lock the show of a claim or hold against staff, not against other bookings; return its id, None if there is none.
+
+    It is the lock of TAKE, for the verbs that are ORM code: the ORM has no ``FOR SHARE``.
+    """
+    with connection.cursor() as cursor:
+        words = DIALECTS[connection.vendor]
+        cursor.execute(LOCK_SHOW.format(table=model._meta.db_table, **words), {"id": row_id})
+        row = cursor.fetchone()
+    return row[0] if row else None
+
+
+def _text(statement: str, seats: int) -> str:
+    """Fill in the words of the database and a placeholder for each seat."""
+    return _filled(statement, seats, tuple(DIALECTS[connection.vendor].items()))
+
+
+@cache
+def _filled(statement: str, seats: int, dialect: tuple[tuple[str, str], ...]) -> str:
+    words = dict(dialect)
+    words["on_conflict"] = words["on_conflict"].format(**words)
+    placeholders = [f"%(seat{index})s" for index in range(seats)]
+    in_list = ", ".join(placeholders) or "NULL"
+    rows = ", ".join(f"(CAST({placeholder} AS integer))" for placeholder in placeholders)
+    return statement.format(**words, seats=in_list, seat_rows=rows)
+
+
+def _parameters(user: Account, show_id: int, seat_numbers: Sequence[int]) -> dict[str, Any]:
+    parameters: dict[str, Any] = {f"seat{index}": number for index, number in enumerate(seat_numbers)}
+    parameters |= {"user": user.pk, "fingerprint": user.fingerprint, "show": show_id}
+    if connection.vendor == "sqlite":
+        parameters["now"] = _parameter(timezone.now())
+    return parameters
+
+
+def _parameter(instant: datetime | None) -> Any:
+    return connection.ops.adapt_datetimefield_value(instant)
+
+
+def _instant(value: datetime | str) -> datetime:
+    """Read an instant in UTC; SQLite gives text, or a datetime without an offset."""
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else value
+    return instant.replace(tzinfo=instant.tzinfo or UTC)
+
+
+def _show(row: dict[str, Any], available_seats: int) -> Show:
+    names = ("screen_name", "total_seats", "seats_per_row", "movie_id")
+    show: Any = Show(id=row["show_id"], date_time=_instant(row["date_time"]), **{name: row[name] for name in names})
+    show.movie = Movie(id=row["movie_id"], title=row["title"], duration_minutes=row["duration_minutes"])
+    show.available_seats = available_seats
+    return show  # type: ignore[no-any-return]
+
+
+def _booking(names: Sequence[str], row: Sequence[Any]) -> Booking:
+    values = [
+        _instant(value) if value and name.endswith("_at") else value for name, value in zip(names, row, strict=True)
+    ]
+    return Booking.from_db(connection.alias, names, values)
