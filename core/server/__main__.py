@@ -68,7 +68,7 @@ def main() -> None:
 def load() -> Any:
     """Import the application, in a worker; one that can't ends the server instead of being started again."""
     try:
-        return import_string(settings.ASGI_APPLICATION)
+        return import_string("core.asgi.application")  # it sets timeouts before anything reads the settings
     except Exception:
         logging.getLogger(__name__).exception("The application can't be imported.")
         sys.exit(STARTUP_FAILURE)
