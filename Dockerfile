@@ -16,4 +16,4 @@ COPY graphql_api graphql_api
 RUN DEBUG=1 python manage.py collectstatic --no-input
 USER tickets
 EXPOSE 8000
-CMD ["python", "-m", "core.server.serve", "--host", "0.0.0.0"]
+CMD ["python", "-m", "core.server", "--host", "0.0.0.0"]

@@ -24,7 +24,7 @@ run: .venv/run.stamp  ## install, migrate, load the demo, and serve on http://12
 	@$(MAKE) --no-print-directory serve
 
 serve: .venv/run.stamp  ## serve what is there
-	$(BIN)/python -m core.server.serve --host $(HOST) --port $(PORT) --workers $(WORKERS) --threads $(THREADS)
+	$(BIN)/python -m core.server --host $(HOST) --port $(PORT) --workers $(WORKERS) --threads $(THREADS)
 
 test: .venv/dev.stamp  ## every test, on SQLite and on a real PostgreSQL, and the coverage of both together
 	$(BIN)/coverage erase

@@ -17,6 +17,7 @@ from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from core.database import durable_transaction, violates
 from core.errors import AccountInactive, Invalid, NoActiveAccount, TokenNotValid
+from core.hashers import hashing_slot
 from core.models import Account, User
 from core.throttling import consume, consume_for_account
 
@@ -31,9 +32,11 @@ class TokenPair:
     refresh: str
 
 
+@hashing_slot()
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
     """Create an account without permissions.
 
+    :raises LockNotAvailable: another thread of this process is hashing a password.
     :raises Throttled: the rate limit of this address is exceeded.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
@@ -48,9 +51,11 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     return user
 
 
+@hashing_slot()
 def log_in(*, username: str, password: str, address: str) -> TokenPair:
     """Exchange a username and a password for a pair of tokens.
 
+    :raises LockNotAvailable: another thread of this process is hashing a password.
     :raises Throttled: the rate limit of this address or of this account is exceeded.
     :raises NoActiveAccount: no active account has this username and password.
     """

@@ -15,7 +15,8 @@ from django.template.response import TemplateResponse
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 
 from core.database import refusal_of
-from core.errors import DomainError, Throttled
+from core.errors import DomainError, LockNotAvailable, Throttled
+from core.hashers import hashing_slot
 from core.models import User
 from core.throttling import client_address, consume, consume_for_account
 
@@ -54,6 +55,8 @@ class SafeModelAdmin(admin.ModelAdmin):
             if isinstance(response, TemplateResponse):
                 response.render()  # a list is read from the database only now
             return response
+        except LockNotAvailable:
+            raise  # nothing was done: core.server tries again
         except DomainError as refusal:
             message = str(refusal)
         except (ProtectedError, DatabaseError) as error:
@@ -70,6 +73,7 @@ class SafeModelAdmin(admin.ModelAdmin):
 class ThrottledLogin(AdminAuthenticationForm):
     """The login of the admin, with the rate limits of the APIs."""
 
+    @hashing_slot()
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
         try:

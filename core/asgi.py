@@ -1,5 +1,4 @@
-"""The ASGI entry point, which ``make serve`` and the container serve. It is production unless the environment sets
-``DEBUG=1``."""
+"""The ASGI entry point, for ``python -m core.server``. It is production unless the environment sets ``DEBUG=1``."""
 
 import os
 
@@ -7,12 +6,14 @@ import django
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
-os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # clients do not wait longer
-os.environ.setdefault("LOCK_TIMEOUT", "50")  # the gate waits longer, and holds no thread for it
+os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # milliseconds; clients do not wait longer
+os.environ.setdefault("LOCK_TIMEOUT", "50")  # the application waits longer, and holds no thread for it
 django.setup()
 
-from core.server.gate import Gate  # noqa: E402
+from core.hashers import limit_hashing_threads  # noqa: E402
+from core.server.application import Application  # noqa: E402
 from reservations import live  # noqa: E402
 
+limit_hashing_threads(1)
 live.start()
-application = Gate(threads=settings.THREADS)
+application = Application(threads=settings.THREADS + 1)  # one of them may be hashing a password

@@ -1,6 +1,12 @@
-"""Password hashing."""
+"""How passwords are hashed, and by how many threads at once."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
+
+from core.errors import LockNotAvailable
 
 
 class Argon2(Argon2PasswordHasher):
@@ -13,3 +19,31 @@ class Argon2(Argon2PasswordHasher):
     time_cost = 2
     memory_cost = 19 * 1024  # KiB
     parallelism = 1
+
+
+_slots: threading.Semaphore | None = None
+
+
+def limit_hashing_threads(threads: int) -> None:
+    """Let so many threads of this process hash at once; core.asgi calls it."""
+    global _slots
+    _slots = threading.Semaphore(threads)
+
+
+@contextmanager
+def hashing_slot() -> Iterator[None]:
+    """Use the decorated function's thread for hashing, if not too many others do.
+
+    A hash takes as long as many bookings. A thread never waits for its turn: core.server tries the request again.
+
+    :raises LockNotAvailable: too many do; nothing has been done.
+    """
+    if _slots is None:
+        yield
+        return
+    if not _slots.acquire(blocking=False):
+        raise LockNotAvailable
+    try:
+        yield
+    finally:
+        _slots.release()

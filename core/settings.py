@@ -113,8 +113,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "core.urls"
-THREADS = _count("THREADS", "2")  # that answer, in each process of core.asgi
-READY_FD = int(os.environ.get("READY_FD", "0"))  # to which a worker of core.server.serve tells that it serves
+THREADS = _count("THREADS", "2")  # that serve requests, in each process of core.server
 WSGI_APPLICATION = "core.wsgi.application"
 ASGI_APPLICATION = "core.asgi.application"
 APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms
@@ -230,9 +229,6 @@ HOLD_SEATS = _whole("HOLD_SEATS", 10)  # seats that one account may hold of one 
 # --- Observing it -----------------------------------------------------------------------------
 
 METRICS_TOKEN = os.environ.get("METRICS_TOKEN", "")  # what Prometheus shows at /metrics; without it nothing is counted
-METRICS_FOLDER = os.environ.get(
-    "METRICS_FOLDER", ""
-)  # where the processes of core.server.serve put their figures together
 if METRICS_TOKEN and len(METRICS_TOKEN) < 32 and not DEBUG:
     raise ImproperlyConfigured("METRICS_TOKEN is shorter than 32 characters.")
 
@@ -377,7 +373,7 @@ LOGGING = {
             "callback": "ext://core.observability.logs.has_traceback",
         },
     },
-    "formatters": {"line": {"()": "core.observability.logs.OneLine"}},
+    "formatters": {"line": {"()": "core.observability.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {

@@ -20,7 +20,7 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
 from catalog.models import MOST_SEATS
-from core.server.streams import EventStream
+from core.server.streams import EventStream, can_stream
 from graphql_api.errors import HTTPRefusal
 from graphql_api.global_ids import number_of
 from graphql_api.limits import list_size
@@ -85,18 +85,15 @@ def respond(execution: ExecutionContext, request: HttpRequest) -> EventStream:
     """Begin the stream of a subscription that the schema has parsed, validated and measured.
 
     :raises HTTPRefusal: the client accepts no events, or the server can't stream.
-    :raises Overloaded: there are too many streams.
     :raises GraphQLError: the subscription is not alone in its document, or its arguments do not fit.
     :raises NotFound, Invalid, DatabaseUnavailable: see Watch.begin.
     """
-    streams = request.META.get("core.server.streams")
     renderer = renderer_of(execution)
     arguments = _arguments(execution)
     if EVENTS not in _accepted(request):
         raise HTTPRefusal(406, "not_acceptable", f"A subscription is answered with events: send Accept: {EVENTS}.")
-    if streams is None:  # behind a server that answers each request once, as one that speaks WSGI
+    if not can_stream(request):  # behind a WSGI server
         raise HTTPRefusal(406, "not_acceptable", "Subscriptions are not served here.")
-    streams.refuse_excess()
     bearer = execution.context.bearer
     return Watch(arguments, renderer).begin(until=bearer.until if bearer else None)
 

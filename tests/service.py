@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.postgres import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
-SERVE = [sys.executable, "-m", "core.server.serve"]
+SERVE = [sys.executable, "-m", "core.server"]
 
 
 class Service:

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import psycopg
 import pytest
 from django.contrib.messages import get_messages
 from django.db import IntegrityError, OperationalError
@@ -10,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from catalog.models import Movie, Show
+from core.errors import Busy, LockNotAvailable
 from core.models import User
 from reservations.booking import book_seat, cancel_booking
 from reservations.holds import confirm_hold, hold_seats, release_hold
@@ -247,13 +249,17 @@ class TestShows:
         admin.post("/admin/catalog/show/", data)
         assert Show.objects.exists()
 
-    def test_that_are_busy_are_told_so(self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("cause", [None, psycopg.errors.LockNotAvailable()])
+    def test_that_are_busy_are_told_so(
+        self, admin: Client, show: Show, monkeypatch: pytest.MonkeyPatch, cause: Exception | None
+    ) -> None:
         def locked(**_: Any) -> None:
-            raise OperationalError("database is locked")
+            raise OperationalError("database is locked") from cause
 
         monkeypatch.setattr("reservations.admin.lock_show", locked)
         response = admin.post(self.url(show), show_form(movie=show.movie_id))
         assert (response.status_code, response["Retry-After"]) == (503, "1")
+        assert isinstance(response.refusal, LockNotAvailable if cause else Busy)  # the server tries the first again
 
 
 class TestFilms:
@@ -374,6 +380,21 @@ class TestHolds:
         response = admin.post(self.LIST, data)
         assert response.status_code == 302
         return told(response)
+
+    def test_released_in_part__is_not_tried_again(
+        self, admin: Client, alice: User, show: Show, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A response with a refusal would be, by the server."""
+        holds = [hold_seats(user=alice, show_id=show.pk, seat_numbers=[seat]) for seat in (2, 3)]
+
+        def locked(*, hold_id: int, **_: Any) -> None:
+            if hold_id == holds[1].pk:
+                raise LockNotAvailable
+
+        monkeypatch.setattr("reservations.admin.release_hold", locked)
+        response = admin.post(self.LIST, {"action": "release", "_selected_action": [hold.pk for hold in holds]})
+        assert response.status_code == 302
+        assert not hasattr(response, "refusal")
 
     def test_are_listed_with_their_end(self, admin: Client, alice: User, bob: User, show: Show) -> None:
         hold_seats(user=alice, show_id=show.pk, seat_numbers=[2, 3])

@@ -1,4 +1,4 @@
-"""One line a log event, as JSON, with the id of the request it belongs to."""
+"""JSON log lines, one an event, with the id of the request they belong to."""
 
 import logging
 from contextvars import ContextVar
@@ -6,20 +6,16 @@ from datetime import UTC, datetime
 
 import orjson
 
-# Of these nothing is written, and looking for them takes as long as writing a line.
-logging._srcfile = None  # type: ignore[attr-defined]
-logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def has_traceback(record: logging.LogRecord) -> bool:
-    """Let a fault through, but not the line of Django's that repeats what RequestLog tells of every answer."""
+    """Pass an error, but not Django's line that repeats what the request log says."""
     return bool(record.exc_info)
 
 
-class OneLine(logging.Formatter):
-    """Format an event as one JSON object; a traceback is a string inside it."""
+class JSONFormatter(logging.Formatter):
+    """Formats an event as one JSON object; a traceback is a string inside it."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, object] = {

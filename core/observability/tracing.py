@@ -1,153 +1,86 @@
-"""Traces for OpenTelemetry. Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` nothing is traced, and nothing imported for it.
+"""OpenTelemetry traces. Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` nothing is traced, and nothing imported for it.
 
-A request is one span from its headers to its answer, named by its route; each statement is one within it. Neither has
-a query string, a header, a body or a parameter, nor the words of a database's fault, which may quote one.
-
-The packages are those of requirements-otel.txt, and read the other ``OTEL_…`` variables themselves.
+The spans are those of OpenTelemetry's instrumentation of Django and psycopg. They leave the process without query
+strings, headers, parameters and the texts of errors, which may quote a parameter. The packages are those of
+requirements-otel.txt, and read the other ``OTEL_…`` variables themselves.
 """
 
-import importlib
 import logging
-from collections.abc import Callable, MutableMapping
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
-from django.db.backends.signals import connection_created
-from django.http import HttpResponse
-
-from core.observability.metrics import METHODS, route_of
-
-Scope = MutableMapping[str, Any]
 
 log = logging.getLogger(__name__)
 
-_PACKAGES = {
-    "opentelemetry-sdk": "opentelemetry.sdk.trace.export",
-    "opentelemetry-exporter-otlp-proto-http": "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-}
-_SECONDS_TO_SEND = 2  # what is left when a worker ends
+SECONDS_TO_SEND = 2  # what is left when a worker ends
 
-_provider: Any = None
-_tracer: Any = None
+# Old and new names of OpenTelemetry's semantic conventions.
+EXPORTED = {
+    *("http.method", "http.request.method", "http.route", "http.status_code", "http.response.status_code"),
+    *("db.system", "db.system.name", "db.name", "db.namespace", "db.statement", "db.query.text", "error.type"),
+    *("db.response.status_code", "request.id"),
+}
+
+_stop: Callable[[], None] | None = None
 
 
 def start() -> None:
-    """Begin to trace, if that is wanted: once a process."""
-    global _provider, _tracer
-    if not settings.OTEL_EXPORTER_OTLP_ENDPOINT or _tracer:
+    """Begin to trace, if that is wanted: once a process, before Django loads its middleware."""
+    global _stop
+    if not settings.OTEL_EXPORTER_OTLP_ENDPOINT or _stop:
         return
-    if missing := [package for package, module in _PACKAGES.items() if not _is_there(module)]:
-        # Seats are sold without traces too.
-        log.error(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced, for want of %s: see requirements-otel.txt",
-            " and ".join(missing),
-        )
-        return
-    _provider = _new_provider()
-    _tracer = _provider.get_tracer("core.observability.tracing")
-    connection_created.connect(_watch_statements)
-
-
-def _is_there(module: str) -> bool:
     try:
-        importlib.import_module(module)
-    except ImportError:
-        return False
-    return True
-
-
-def _new_provider() -> Any:
-    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor
-
-    named = Resource.create({"service.name": "movie-ticket-booking"}).merge(OTELResourceDetector().detect())
-    provider = TracerProvider(resource=named, shutdown_on_exit=False)
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(timeout=_SECONDS_TO_SEND)))
-    return provider
+        _stop = _start()
+    except ImportError as error:  # seats are sold without traces too
+        log.error(
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: %s. Install requirements-otel.txt.", error
+        )
 
 
 def stop() -> None:
     """Send what has not been sent yet."""
-    if _provider:
-        _provider.shutdown()
+    if _stop:
+        _stop()
 
 
-# --- Requests ------------------------------------------------------------------------------------
+def _start() -> Callable[[], None]:
+    from opentelemetry import trace
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.instrumentation.django import DjangoInstrumentor
+    from opentelemetry.instrumentation.psycopg import PsycopgInstrumentor
+    from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+    from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+    from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    from opentelemetry.trace import Status
 
+    class PrivateExporter(OTLPSpanExporter):
+        """Sends of each span only what may leave the process."""
 
-def begin(scope: Scope) -> None:
-    """Begin the span of a request, within the caller's where one is told."""
-    if not _tracer:
-        return
-    from opentelemetry.trace import SpanKind
-    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+        def export(self, spans: Any) -> Any:
+            return super().export([_without_secrets(span) for span in spans])
 
-    told = {
-        name.decode("latin1"): value.decode("latin1")
-        for name, value in scope["headers"]
-        if name in (b"traceparent", b"tracestate")
-    }
-    parent = TraceContextTextMapPropagator().extract(told)
-    method = scope["method"] if scope["method"] in METHODS else "_OTHER"
-    scope["core.span"] = _tracer.start_span(
-        method, context=parent, kind=SpanKind.SERVER, attributes={"http.request.method": method}
-    )
+    def _without_secrets(span: ReadableSpan) -> ReadableSpan:
+        return ReadableSpan(
+            name=span.name,
+            context=span.context,
+            parent=span.parent,
+            resource=span.resource,
+            attributes={name: value for name, value in (span.attributes or {}).items() if name in EXPORTED},
+            kind=span.kind,
+            instrumentation_scope=span.instrumentation_scope,
+            status=Status(span.status.status_code),  # without its description, an error's text
+            start_time=span.start_time,
+            end_time=span.end_time,
+        )
 
-
-def within(scope: Scope) -> AbstractContextManager[Any]:
-    """Let what a thread does belong to the request that it does it for."""
-    if not _tracer:
-        return nullcontext()
-    from opentelemetry.trace import use_span
-
-    return use_span(scope["core.span"], record_exception=False, set_status_on_exception=False)
-
-
-def end(scope: Scope, response: HttpResponse | None) -> None:
-    """End the span; without a response, the client was gone."""
-    if not _tracer:
-        return
-    from opentelemetry.trace import StatusCode
-
-    span = scope["core.span"]
-    route = route_of(scope.get("core.match"))
-    span.update_name(f"{scope['method'] if scope['method'] in METHODS else '_OTHER'} {route}")
-    span.set_attribute("http.route", route)
-    if response is not None:
-        span.set_attribute("http.response.status_code", response.status_code)
+    def add_request_id(span: Any, request: Any, response: Any) -> None:
         span.set_attribute("request.id", response.headers.get("X-Request-ID", ""))
-        if response.status_code >= 500:
-            span.set_status(StatusCode.ERROR)
-    span.end()
 
-
-# --- Statements ----------------------------------------------------------------------------------
-
-
-def _watch_statements(connection: Any, **_: Any) -> None:
-    if _statement not in connection.execute_wrappers:
-        connection.execute_wrappers.append(_statement)
-
-
-def _statement(execute: Callable[..., Any], sql: Any, params: Any, many: bool, context: dict[str, Any]) -> Any:
-    from opentelemetry.trace import SpanKind, StatusCode
-
-    words = str(sql).strip()
-    span = _tracer.start_span(
-        words.split(None, 1)[0].upper(),
-        kind=SpanKind.CLIENT,
-        attributes={"db.system.name": context["connection"].vendor, "db.query.text": words},
-    )
-    try:
-        return execute(sql, params, many, context)
-    except Exception as fault:
-        span.set_attribute("error.type", type(fault).__name__)
-        if state := getattr(fault.__cause__, "sqlstate", None):
-            span.set_attribute("db.response.status_code", state)
-        span.set_status(StatusCode.ERROR)
-        raise
-    finally:
-        span.end()
+    resource = Resource.create({"service.name": "movie-ticket-booking"}).merge(OTELResourceDetector().detect())
+    provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+    provider.add_span_processor(BatchSpanProcessor(PrivateExporter(timeout=SECONDS_TO_SEND)))
+    trace.set_tracer_provider(provider)
+    DjangoInstrumentor().instrument(response_hook=add_request_id)
+    PsycopgInstrumentor().instrument()
+    return provider.shutdown

@@ -251,7 +251,7 @@ class TestLogs:
     def test_one_line_a_request_with_its_id_and_no_secret(
         self, rest: Any, graph: Any, alice: User, show: Show, caplog: pytest.LogCaptureFixture
     ) -> None:
-        from core.observability.logs import OneLine
+        from core.observability.logs import JSONFormatter
 
         rest.login(username="alice", password=PASSWORD)
         graph.login(username="alice", password="wrong " + PASSWORD)
@@ -262,7 +262,7 @@ class TestLogs:
         rest.book(token, show.pk, 1)
         response = rest.client.get(f"/movies/?search={token}", headers={"X-Request-ID": "abc"})
         assert response["X-Request-ID"] == "abc"
-        lines = [OneLine().format(record) for record in caplog.records]
+        lines = [JSONFormatter().format(record) for record in caplog.records]
         assert len([line for line in lines if json.loads(line)["logger"] == "request"]) == len(lines) == 7
         assert all("\n" not in line for line in lines)
         for secret in (PASSWORD, "inline secret", token, "search"):
@@ -271,12 +271,12 @@ class TestLogs:
     def test_a_fault_is_one_line_too(
         self, rest: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from core.observability.logs import OneLine
+        from core.observability.logs import JSONFormatter
 
         monkeypatch.setattr("catalog.models.MovieQuerySet.search", _fail)
         rest.send("GET", "/movies/?search=fault")
         fault = next(record for record in caplog.records if record.message == "internal_error")
-        line = OneLine().format(fault)
+        line = JSONFormatter().format(fault)
         assert "\n" not in line
         assert "ValueError: secret words" in json.loads(line)["traceback"]
 

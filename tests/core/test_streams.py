@@ -6,12 +6,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
-from django.http import HttpRequest
 
 from core.errors import Overloaded
 from core.server import streams as module
-from core.server.gate import Gate
-from core.server.streams import EventStream, Streams, can_stream
+from core.server.streams import EventStream, Streams
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
@@ -209,53 +207,3 @@ def test_a_fault_ends_one_stream_and_is_not_hidden() -> None:
         assert client.source.is_closed
 
     live(story)
-
-
-def test_the_gate_serves_streams_and_waits_for_them_in_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    gate = Gate(threads=1)
-    sources = [Source() for _ in range(20)]
-    coming = iter(sources)
-
-    def get_response(request: HttpRequest) -> EventStream:
-        assert can_stream(request)
-        return EventStream(b"first", next(coming))
-
-    monkeypatch.setattr(gate, "get_response", get_response)
-
-    async def story() -> None:
-        sent: list[list[Any]] = [[] for _ in sources]
-        gone = asyncio.Event()
-
-        def client(number: int) -> Coroutine[Any, Any, None]:
-            events = [{"type": "http.request", "body": b""}]
-
-            async def receive() -> Any:
-                if events:
-                    return events.pop()
-                await gone.wait()
-                return {"type": "http.disconnect"}
-
-            async def send(event: Any) -> None:
-                sent[number].append(event)
-
-            scope = {
-                "type": "http", "method": "GET", "path": "/graphql/", "query_string": b"", "root_path": "",
-                "scheme": "http", "headers": [(b"host", b"testserver")], "client": ("127.0.0.1", 1),
-                "server": ("127.0.0.1", 80),
-            }  # fmt: skip
-            return gate(scope, receive, send)
-
-        tasks = [asyncio.create_task(client(number)) for number in range(len(sources))]
-        while not all(len(events) == 2 for events in sent):  # all at once, with one thread
-            await asyncio.sleep(0.01)
-        headers = dict(sent[0][0]["headers"])
-        assert headers[b"content-type"] == b"text/event-stream; charset=utf-8"
-        assert headers[b"cache-control"] == b"no-store"
-        assert b"content-length" not in headers
-        gone.set()
-        await asyncio.gather(*tasks)
-
-    live(story)
-    assert all(each.is_closed for each in sources)
-    for lane in gate._lanes.values():
-        lane.close()

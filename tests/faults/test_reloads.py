@@ -57,7 +57,7 @@ def _reload(cinema: Cinema) -> float:
     """Reload, and wait until none of the old workers is left."""
     old = set(cinema.service.workers())
     cinema.service.reload()
-    return wait_until(lambda: len(new := set(cinema.service.workers())) == len(old) and not new & old, within=15)
+    return wait_until(lambda: len(new := set(cinema.service.workers())) == len(old) and not new & old, within=30)
 
 
 def _mixed(cinema: Cinema) -> Iterator[Request]:

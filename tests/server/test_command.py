@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.server.__main__ import SECONDS_TO_START
 from tests.service import ROOT, Service, serving
 
 TIMES = 3
@@ -27,22 +28,35 @@ class TestServing:
     def test_does_not_share_its_port(self, service: Service) -> None:
         with serving(service):
             second = subprocess.run(
-                [sys.executable, "-m", "core.server.serve", "--port", str(service.port)],
+                [sys.executable, "-m", "core.server", "--port", str(service.port)],
                 cwd=ROOT,
                 env=service.environment,
                 capture_output=True,
                 text=True,
                 timeout=SECONDS_TO_END,
             )
-        assert second.returncode == 1
-        assert f":{service.port} can't be had" in second.stderr
+        assert second.returncode != 0
+        assert "Address already in use" in second.stderr
+
+    def test_ends_if_the_application_cannot_be_imported(self, service: Service) -> None:
+        server = subprocess.run(
+            [sys.executable, "-m", "core.server", "--port", str(service.port)],
+            cwd=ROOT,
+            env={**service.environment, "DJANGO_SETTINGS_MODULE": "tests.server.broken_settings"},
+            capture_output=True,
+            text=True,
+            timeout=2 * SECONDS_TO_START,
+        )
+        assert server.returncode == 1
+        assert "The application can't be imported." in server.stderr
+        assert "tests.server.nowhere" in server.stderr
 
     @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGINT])
     def test_ends_when_its_whole_group_hears_a_signal(self, service: Service, sent: signal.Signals) -> None:
         """As from a terminal: the workers end at the same moment as it does."""
         for _ in range(TIMES):
             server = subprocess.Popen(
-                [sys.executable, "-m", "core.server.serve", "--port", str(service.port)],
+                [sys.executable, "-m", "core.server", "--port", str(service.port)],
                 cwd=ROOT,
                 env=service.environment,
                 start_new_session=True,

@@ -1,0 +1,60 @@
+"""HTTP connections: uvicorn's protocol with deadlines for silent clients and a farewell before the worker stops."""
+
+import asyncio
+import socket
+from typing import Any, cast
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_CONNECTIONS = 10_000  # a worker
+SECONDS_FOR_HEADERS = 5  # from the connection's first moment, or from a further request's first byte
+SECONDS_UNREAD = 20  # in which a client's side acknowledges what was sent
+SECONDS_TO_LEAVE = 1  # in which idle connections may still send a request before the worker stops
+
+
+class Connection(HttpToolsProtocol):
+    """One client's connection; uvicorn makes it and calls the methods."""
+
+    deadline: asyncio.TimerHandle | None = None
+    is_leaving = False
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        if len(self.connections) > MAX_CONNECTIONS:
+            transport.abort()
+        if hasattr(socket, "TCP_USER_TIMEOUT"):
+            connection = transport.get_extra_info("socket")
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 1000 * SECONDS_UNREAD)
+        self._set_deadline()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._cancel_deadline()
+        super().connection_lost(exc)
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        if self.deadline is None:
+            self._set_deadline()
+
+    def on_headers_complete(self) -> None:
+        self._cancel_deadline()
+        super().on_headers_complete()
+        if self.is_leaving:
+            self.cycle.keep_alive = False
+
+    def shutdown(self) -> None:
+        """Close after the request on its way; if there is none, after a moment in which one may still come."""
+        cast(Any, self.app).streams.end()
+        self.is_leaving = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(SECONDS_TO_LEAVE, super().shutdown)
+        else:
+            super().shutdown()
+
+    def _set_deadline(self) -> None:
+        self.deadline = self.loop.call_later(SECONDS_FOR_HEADERS, self.transport.close)
+
+    def _cancel_deadline(self) -> None:
+        if self.deadline:
+            self.deadline.cancel()
+            self.deadline = None
