@@ -166,7 +166,7 @@ def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
         if state.occupied:
             _free_held_seat(user, booking.show_id, seat_number, state.now)
         available += len(state.conflicts)  # a seat of one's own hold was not available; the seat that is left will be
-        _change_seat(booking, seat_number, state.now)
+        _change_seat(booking, seat_number)
     attach_show([booking], state.show, available_seats=available)
     return booking
 
@@ -178,10 +178,7 @@ def _free_held_seat(user: Account, show_id: int, seat_number: int, now: datetime
     held.filter(expires_at__lte=now).free()
 
 
-def _change_seat(booking: Booking, seat_number: int, now: datetime) -> None:
-    # A row of history marks the seat that is left as changed, for seat maps.
-    freed = Claim(show_id=booking.show_id, seat_number=booking.seat_number, status=Claim.Status.FREED, created_at=now)
-    freed.save(force_insert=True)
+def _change_seat(booking: Booking, seat_number: int) -> None:
     try:
         update_claims([booking], seat_number=seat_number)
     except IntegrityError as error:
@@ -197,10 +194,11 @@ def _lock_booking(user: Account, booking_id: int) -> Booking:
     :raises NotFound: there is no such booking, or it belongs to another account.
     """
     lock_show_of(Claim, booking_id)
-    for booking in Booking.objects.filter(pk=booking_id, user=user.pk).order_by().select_for_update():
-        return booking
-    user_of(user)  # raises AccountInactive
-    raise NotFound
+    booking: Booking | None = Booking.objects.filter(pk=booking_id, user=user.pk).select_for_update().first()
+    if booking is None:
+        user_of(user)  # raises AccountInactive
+        raise NotFound
+    return booking
 
 
 # --- What booking and holding share -------------------------------------------------------------

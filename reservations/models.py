@@ -139,7 +139,7 @@ class Claim(models.Model):
         HELD = "held"
         BLOCKED = "blocked"
         FREED = "freed"
-        """History: a seat of a released hold, an unblocked seat, or one that a booking moved away from."""
+        """History: a seat of a released hold, or one that was unblocked."""
 
     LIVE = (Status.BOOKED, Status.HELD, Status.BLOCKED)
     """A seat has at most one claim of these; a held one may have expired."""

@@ -166,7 +166,8 @@ def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
 
 
 def _blocked(show_id: int) -> QuerySet[BlockedSeat]:
-    return BlockedSeat.objects.filter(show=show_id).select_related("show").order_by("seat_number")
+    blocked: QuerySet[BlockedSeat] = BlockedSeat.objects.filter(show=show_id)
+    return blocked.select_related("show").order_by("seat_number")
 
 
 @durable_transaction

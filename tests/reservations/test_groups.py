@@ -382,7 +382,7 @@ class TestStatements:
             ("confirm", 5, 5),
             ("extend", 5, 5),
             ("release", 6, 6),
-            ("move", 5, 5),
+            ("move", 4, 4),
             ("cancel", 4, 4),
         ],
         indirect=["deed"],
