@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from bench.contestants import Arena, Site
 from bench.data import MOST_SEATS
-from bench.doors import OURS_REST, WATCH, Graph, Rest, global_id, query
+from bench.doors import OURS_REST, WATCH, Graph, Rest, global_id, query, request
 from bench.entries import REST, Entry, at_door
 from bench.load import Tally
 from bench.walks import Noting, Walk
@@ -41,8 +41,9 @@ class _Sale:
     def let_in(self) -> None:
         self._asker = self.begin(self._arena.alone, OURS_REST)
         show = global_id("Show", self._show)
+        version = self._arena.alone.answer(request("GET", f"/shows/{self._show}/seats/"))["version"]
         asked = [
-            query(WATCH, token=token, headers="Accept: text/event-stream", show=show, since="0")
+            query(WATCH, token=token, headers="Accept: text/event-stream", show=show, since=version)
             for token in self._arena.ours.tokens()
         ]
         self._arena.watchers.watch(self._arena.alone.service.port, asked, WATCHERS)

@@ -1,16 +1,16 @@
-"""Films in the admin."""
+"""Movies in the admin."""
 
 from django.contrib import admin
 from django.http import HttpRequest
 
 from catalog.models import Movie
 from catalog.programme import lock_movie
-from core.admin import NoDeadEnds
+from core.admin import SafeModelAdmin
 
 
 @admin.register(Movie)
-class MovieAdmin(NoDeadEnds):
-    """Films; one with bookings can't be deleted."""
+class MovieAdmin(SafeModelAdmin):
+    """Movies; one with bookings can't be deleted."""
 
     list_display = ["title", "duration_minutes"]
     search_fields = ["title"]

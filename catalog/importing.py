@@ -1,4 +1,4 @@
-"""Films from a CSV file."""
+"""Import of movies from CSV files."""
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,19 +12,19 @@ _BATCH = 1000
 
 
 class UnreadableFile(Exception):
-    """The file is not a CSV file with the columns of films."""
+    """The file is not CSV, or lacks a column."""
 
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that is no film: the line it ends on, and why."""
+    """A row that is not a valid movie, with the line that it ends on."""
 
     line: int
     reason: str
 
 
 def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
-    """Read films, unsaved, from the lines of a CSV file; its first line names the columns.
+    """Parse the lines of a CSV file into unsaved movies; the first line names the columns.
 
     :raises UnreadableFile: not CSV, or a column is missing.
     """
@@ -38,10 +38,10 @@ def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
             raise UnreadableFile(f"line 1: there is no column {' and no column '.join(missing)}")
         for row in reader:
             yield _movie(row, reader.line_num)
-    except csv.Error as fault:
-        raise UnreadableFile(f"line {reader.line_num}: {fault}") from fault
-    except UnicodeDecodeError as fault:
-        raise UnreadableFile(f"after line {reader.line_num}: not UTF-8") from fault
+    except csv.Error as error:
+        raise UnreadableFile(f"line {reader.line_num}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise UnreadableFile(f"after line {reader.line_num}: not UTF-8") from error
 
 
 def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
@@ -59,7 +59,7 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
 
 @durable_transaction
 def add_new_movies(movies: Sequence[Movie]) -> int:
-    """Save the films that the catalogue does not have, by title and duration, and tell how many they were."""
+    """Save the movies that do not exist yet, by title and duration; return how many."""
     known = set(Movie.objects.values_list("title", "duration_minutes"))
     new = []
     for movie in movies:

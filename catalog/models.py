@@ -1,4 +1,4 @@
-"""Films and their shows; the QuerySet methods are the reads that both doors share."""
+"""Movies and their shows."""
 
 from datetime import UTC, date, datetime, time
 
@@ -14,20 +14,20 @@ LONGEST_ROW = 100  # seats
 
 
 class MovieQuerySet(models.QuerySet["Movie"]):
-    def search(self, words: str) -> "MovieQuerySet":
-        """Keep the films whose title contains the words, without regard to case.
+    def search(self, text: str) -> "MovieQuerySet":
+        """Keep the movies whose title contains the text, without regard to case.
 
-        :raises Invalid: more words than a title has room for, or a NUL, which PostgreSQL can't take.
+        :raises Invalid: the text is longer than a title, or contains NUL, which PostgreSQL refuses.
         """
-        if len(words) > LONGEST_TITLE:
+        if len(text) > LONGEST_TITLE:
             raise Invalid(errors={"search": [f"At most {LONGEST_TITLE} characters."]})
-        if "\0" in words:
+        if "\0" in text:
             raise Invalid(errors={"search": ["Null characters are not allowed."]})
-        return self.filter(title__icontains=words) if words else self
+        return self.filter(title__icontains=text) if text else self
 
 
 class Movie(models.Model):
-    """A film that is or was shown."""
+    """A movie."""
 
     title = models.CharField(max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
     duration_minutes = models.PositiveSmallIntegerField(
@@ -53,8 +53,7 @@ class Movie(models.Model):
 
 
 class MoviesVersion(models.Model):
-    """The one row that names the present state of all movies. The table's own triggers write it, so that no change
-    passes it by; see the migration."""
+    """The version of all movies: one row, changed by triggers of the movies' table."""
 
     token = models.CharField(max_length=36, help_text="Another one after each change.")
 
@@ -63,10 +62,7 @@ class MoviesVersion(models.Model):
 
 
 def movies_version() -> str | None:
-    """Name the state of all movies: an answer made of nothing else can be kept for as long as the name stays.
-
-    Asked before the movies are read: then what is read is of this state or newer, never older.
-    """
+    """Read the version of all movies, before the movies: what is read then is of this version or newer."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT token FROM catalog_moviesversion")
         row = cursor.fetchone()
@@ -75,7 +71,7 @@ def movies_version() -> str | None:
 
 class ShowQuerySet(models.QuerySet["Show"]):
     def on(self, day: date) -> "ShowQuerySet":
-        """Keep the shows that begin on this day of UTC."""
+        """Keep the shows that begin on this UTC day."""
         return self.starting(since=datetime.combine(day, time.min, UTC), until=datetime.combine(day, time.max, UTC))
 
     def starting(self, *, since: datetime | None = None, until: datetime | None = None) -> "ShowQuerySet":
@@ -110,7 +106,7 @@ def _in_utc(instant: datetime, name: str) -> datetime:
 
 
 class Show(models.Model):
-    """One showing of a film on a screen."""
+    """One showing of a movie on a screen."""
 
     movie = models.ForeignKey(Movie, on_delete=models.CASCADE, related_name="shows", db_index=False)
     screen_name = models.CharField("screen", max_length=100, help_text="1 to 100 characters.")
@@ -150,7 +146,7 @@ class Show(models.Model):
 
 
 def row_label(row: int) -> str:
-    """Name a row, counted from 0: A to Z, then AA, as the columns of a spreadsheet."""
+    """Label of a row, counted from 0: A to Z, then AA, like columns of a spreadsheet."""
     letters = ""
     row += 1
     while row:
@@ -160,6 +156,6 @@ def row_label(row: int) -> str:
 
 
 def seat_label(seat_number: int, seats_per_row: int) -> str:
-    """Name a seat by its row and its place there, as B7."""
+    """Label of a seat: its row and its place there, for example B7."""
     row, place = divmod(seat_number - 1, seats_per_row)
     return f"{row_label(row)}{place + 1}"

@@ -1,4 +1,4 @@
-"""What staff change about films."""
+"""Changes by staff: movies."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from core.errors import NotFound, Protected
 
 @durable_transaction
 def add_movie(*, title: str, duration_minutes: int) -> Movie:
-    """Add a film to the catalogue."""
+    """Add a movie."""
     return Movie.objects.create(title=title, duration_minutes=duration_minutes)
 
 
 @durable_transaction
 def change_movie(*, movie_id: int, **changes: Any) -> Movie:
-    """Change the title or the running time of a film.
+    """Change the title or the running time of a movie.
 
-    :raises NotFound: there is no such film.
+    :raises NotFound: there is no such movie.
     """
     movie = Movie.objects.select_for_update().filter(pk=movie_id).first()
     if movie is None:
@@ -33,22 +33,22 @@ def change_movie(*, movie_id: int, **changes: Any) -> Movie:
 
 
 def delete_movie(*, movie_id: int) -> None:
-    """Delete a film, and with it its shows, none of which may ever have had a booking.
+    """Delete a movie with its shows, none of which ever had a booking.
 
-    :raises NotFound: there is no such film.
-    :raises Protected: a show of it has bookings, live or cancelled.
+    :raises NotFound: there is no such movie.
+    :raises Protected: a show of it has bookings, live or cancelled, or a live hold.
     :raises Busy: its shows were locked for too long.
     """
     try:
         _delete(movie_id)
-    except (ProtectedError, IntegrityError) as fault:
-        raise Protected from fault
+    except (ProtectedError, IntegrityError) as error:
+        raise Protected from error
 
 
 def lock_movie(*, movie_id: int) -> Movie:
-    """Lock a film and its shows, in the order of their numbers, until the transaction ends.
+    """Lock a movie and its shows until the transaction ends.
 
-    :raises NotFound: there is no such film.
+    :raises NotFound: there is no such movie.
     """
     movie = Movie.objects.select_for_update().filter(pk=movie_id).first()
     if movie is None:

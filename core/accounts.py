@@ -1,4 +1,4 @@
-"""Accounts: signing up, logging in, and the life of a token. Both doors call these, and nothing else decides."""
+"""Sign up, log in, refresh and revoke tokens."""
 
 import functools
 import time
@@ -25,34 +25,34 @@ LONGEST_PASSWORD = 1000
 
 @dataclass(frozen=True)
 class TokenPair:
-    """A short-lived access token and the refresh token that renews it, once."""
+    """An access token, and a refresh token that can be exchanged once."""
 
     access: str
     refresh: str
 
 
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
-    """Open an account without any rights.
+    """Create an account without permissions.
 
-    :raises Throttled: too many sign-ups from this address.
+    :raises Throttled: the rate limit of this address is exceeded.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
     consume("signup", address=address)
     user = User(username=username, email=User.objects.normalize_email(email))
-    _refuse_unacceptable(user, password)
+    _validate(user, password)
     user.set_password(password)
     try:
         _insert(user)
-    except IntegrityError as fault:  # only the table can tell of two at once which came first
-        raise Invalid(errors=_what_is_taken(fault)) from fault
+    except IntegrityError as error:  # of two at once, only the unique constraint decides
+        raise Invalid(errors=_duplicate_errors(error)) from error
     return user
 
 
 def log_in(*, username: str, password: str, address: str) -> TokenPair:
-    """Exchange a name and a password for a pair of tokens.
+    """Exchange a username and a password for a pair of tokens.
 
-    :raises Throttled: too many tries from this address, or on this account.
-    :raises NoActiveAccount: no active account has this name and password.
+    :raises Throttled: the rate limit of this address or of this account is exceeded.
+    :raises NoActiveAccount: no active account has this username and password.
     """
     consume("login", address=address)
     consume_for_account(username)
@@ -61,45 +61,45 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
         raise NoActiveAccount
     try:
         return _issue(user)
-    except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
-        raise NoActiveAccount from fault
+    except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
+        raise NoActiveAccount from error
 
 
 def refresh(*, token: str, address: str) -> TokenPair:
-    """Exchange a refresh token for a new pair; the old one is spent.
+    """Exchange a refresh token for a new pair; the old one is revoked.
 
-    :raises Throttled: too many tries from this address.
-    :raises TokenNotValid: malformed, expired, spent or revoked, or its account is gone or was deactivated.
+    :raises Throttled: the rate limit of this address is exceeded.
+    :raises TokenNotValid: malformed, expired or revoked, or its account is inactive.
     """
     consume("refresh", address=address)
     try:
         return _exchange(token)
-    except IntegrityError as fault:  # the account was deleted at the same moment; only COMMIT notices
-        raise TokenNotValid from fault
+    except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
+        raise TokenNotValid from error
 
 
 @durable_transaction
 def log_out(*, token: str) -> None:
-    """Spend a refresh token.
+    """Revoke a refresh token.
 
-    :raises TokenNotValid: malformed, expired, already spent or revoked, or its account is gone or was deactivated.
+    :raises TokenNotValid: malformed, expired or already revoked, or its account is inactive.
     """
-    _spend(_decode(RefreshToken, token))
+    _revoke(_decode(RefreshToken, token))
 
 
 @dataclass(frozen=True)
 class Bearer:
-    """Whom an access token speaks for, by what it says itself; the account was not looked at."""
+    """The claims of an access token; the account was not checked."""
 
     pk: int
     fingerprint: str
     until: float | None = None
-    """When the token runs out, in seconds since 1970."""
+    """When the token expires, in seconds since 1970."""
     is_authenticated: ClassVar[bool] = True  # as permissions ask of a user
 
 
 def bearer_of_access_token(token: str) -> Bearer:
-    """Tell whom an access token speaks for, without asking the database whether it still does.
+    """Verify an access token, without checking the account in the database.
 
     :raises TokenNotValid: malformed or expired.
     """
@@ -111,14 +111,14 @@ def bearer_of_access_token(token: str) -> Bearer:
 
 @functools.lru_cache(maxsize=10_000)
 def _read(token: str) -> Bearer:
-    """Read a token; what it says does not change, only the time does."""
+    """Verify the signature of a token once; only its expiry has to be checked again."""
     return _bearer(_decode(AccessToken, token))
 
 
 def user_of(account: Account) -> User:
-    """Find the account that a token, or a memory of a user, speaks for, if it still does.
+    """Load the active account of a token or user.
 
-    :raises AccountInactive: it is gone, was deactivated or has a new password.
+    :raises AccountInactive: it was deleted, deactivated or given a new password.
     """
     user = User.objects.filter(pk=account.pk, is_active=True).first()
     if user is None or user.fingerprint != account.fingerprint:
@@ -126,7 +126,7 @@ def user_of(account: Account) -> User:
     return user
 
 
-def _refuse_unacceptable(user: User, password: str) -> None:
+def _validate(user: User, password: str) -> None:
     errors: dict[str, list[str]] = {}
     try:
         user.clean_fields(exclude=["password"])
@@ -149,8 +149,8 @@ def _insert(user: User) -> None:
     user.save(force_insert=True)
 
 
-def _what_is_taken(fault: IntegrityError) -> dict[str, list[str]]:
-    if violates(fault, "given_email_is_unique_without_case"):
+def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
+    if violates(error, "given_email_is_unique_without_case"):
         return {"email": ["A user with that email address already exists."]}
     return {"username": ["A user with that username already exists."]}
 
@@ -165,13 +165,13 @@ def _issue(user: User) -> TokenPair:
 def _exchange(token: str) -> TokenPair:
     old = _decode(RefreshToken, token)
     user = _owner(old)
-    _spend(old)
+    _revoke(old)
     new = RefreshToken.for_user(user)
     return TokenPair(access=str(new.access_token), refresh=str(new))
 
 
-def _spend(token: RefreshToken) -> None:
-    """Blacklist the token; of many at once, the unique row lets one through."""
+def _revoke(token: RefreshToken) -> None:
+    """Blacklist the token; of many at once, the unique constraint lets one through."""
     outstanding, _ = OutstandingToken.objects.get_or_create(
         jti=token["jti"],
         defaults={
@@ -196,8 +196,8 @@ def _decode(kind: type[Any], token: str) -> Any:
         ValueError,
         OverflowError,
         OSError,
-    ) as fault:  # or a claim that we did not write
-        raise TokenNotValid from fault
+    ) as error:  # or a claim that was not written here
+        raise TokenNotValid from error
 
 
 def _owner(token: Token) -> User:
@@ -205,7 +205,7 @@ def _owner(token: Token) -> User:
 
 
 def _bearer(token: Token) -> Bearer:
-    """Read whom the token speaks for, trusting only that we signed it."""
+    """Read the claims of a token whose signature was verified."""
     user_id = str(token.get(api_settings.USER_ID_CLAIM))
     if not (user_id.isascii() and user_id.isdecimal() and len(user_id) < 19):
         raise TokenNotValid

@@ -1,4 +1,4 @@
-"""Accounts in the admin, and the manners that every page of the admin has."""
+"""Accounts in the admin, and the base class of all admin pages."""
 
 from typing import Any
 
@@ -20,8 +20,8 @@ from core.models import User
 from core.throttling import client_address, consume, consume_for_account
 
 
-class NoDeadEnds(admin.ModelAdmin):
-    """What the table refuses is a message on the page; things are deleted one at a time, where they can refuse."""
+class SafeModelAdmin(admin.ModelAdmin):
+    """Shows refusals as messages on the page, and deletes rows one at a time only."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
@@ -30,45 +30,45 @@ class NoDeadEnds(admin.ModelAdmin):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, set[str], Any]:
         to_delete, counts, lacking, protected = super().get_deleted_objects(objs, request)
-        # What is protected nobody may delete: to say that a permission is lacking would be the wrong reason.
+        # A missing permission would be the wrong reason for what nobody may delete.
         return to_delete, counts, set() if protected else lacking, protected
 
     def get_search_results(self, request: HttpRequest, queryset: Any, search_term: str) -> tuple[Any, bool]:
         return super().get_search_results(request, queryset, search_term.replace("\0", ""))
 
     def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        obj.save(force_insert=not change, force_update=change)  # what was deleted meanwhile does not come back
+        obj.save(force_insert=not change, force_update=change)  # a row that was deleted meanwhile is not inserted again
 
     def changelist_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._or_a_message(request, super().changelist_view, *args, **kwargs)
+        return self._with_messages(request, super().changelist_view, *args, **kwargs)
 
     def changeform_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._or_a_message(request, super().changeform_view, *args, **kwargs)
+        return self._with_messages(request, super().changeform_view, *args, **kwargs)
 
     def delete_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-        return self._or_a_message(request, super().delete_view, *args, **kwargs)
+        return self._with_messages(request, super().delete_view, *args, **kwargs)
 
-    def _or_a_message(self, request: HttpRequest, view: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+    def _with_messages(self, request: HttpRequest, view: Any, *args: Any, **kwargs: Any) -> HttpResponse:
         try:
             response: HttpResponse = view(request, *args, **kwargs)
             if isinstance(response, TemplateResponse):
-                response.render()  # a list asks the database only now
+                response.render()  # a list is read from the database only now
             return response
         except DomainError as refusal:
-            told = str(refusal)
-        except (ProtectedError, DatabaseError) as fault:
-            if refusal_of(fault):
-                raise  # the database's trouble, told by core.middleware
-            # Somebody was faster than the form's own checks: a booking came, the row went, the name was taken.
-            told = "Not done: something changed at the same moment. Look again."
-        except (ValueError, OverflowError):  # an address or a form that no page of ours has made
-            told = "That can't be read."
-        self.message_user(request, told, messages.ERROR)
+            message = str(refusal)
+        except (ProtectedError, DatabaseError) as error:
+            if refusal_of(error):
+                raise  # for core.middleware
+            # A rival was faster than the form's own checks.
+            message = "Nothing was changed: something else changed at the same moment. Check and try again."
+        except (ValueError, OverflowError):  # an address or a form that no page contains
+            message = "The request can't be read. Nothing was changed."
+        self.message_user(request, message, messages.ERROR)
         return HttpResponseRedirect(request.path if request.method == "POST" or request.GET else "/admin/")
 
 
 class ThrottledLogin(AdminAuthenticationForm):
-    """The admin's login spends the budgets of the other doors."""
+    """The login of the admin, with the rate limits of the APIs."""
 
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
@@ -81,22 +81,22 @@ class ThrottledLogin(AdminAuthenticationForm):
 
 
 @admin.register(User)
-class UserAdmin(NoDeadEnds, DjangoUserAdmin):  # type: ignore[misc]
-    """Accounts and who of them is staff."""
+class UserAdmin(SafeModelAdmin, DjangoUserAdmin):  # type: ignore[misc]
+    """Accounts, and which of them are staff."""
 
 
 admin.site.unregister(Group)
 
 
 @admin.register(Group)
-class GroupAdmin(NoDeadEnds, DjangoGroupAdmin):  # type: ignore[misc]
-    """What staff who are not superusers may do."""
+class GroupAdmin(SafeModelAdmin, DjangoGroupAdmin):  # type: ignore[misc]
+    """Permissions of staff who are not superusers."""
 
 
-# They show refresh tokens, and there is nothing for people to do with them.
+# They would show refresh tokens.
 admin.site.unregister([BlacklistedToken, OutstandingToken])
 admin.site.enable_nav_sidebar = False  # it takes the room of the lists' last columns
 admin.site.login_form = ThrottledLogin
 admin.site.site_header = "Movie ticket booking"
 admin.site.site_title = "Movie ticket booking"
-admin.site.index_title = "Films, shows and bookings"
+admin.site.index_title = "Movies, shows and bookings"

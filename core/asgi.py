@@ -14,5 +14,5 @@ django.setup()
 from core.server.gate import Gate  # noqa: E402
 from reservations import live  # noqa: E402
 
-live.tell_other_processes()
+live.start()
 application = Gate(threads=settings.THREADS)

@@ -1,4 +1,4 @@
-"""What every request goes through: an id and a line in the log, a policy for browsers, an answer to faults."""
+"""Middleware: request ids and the request log, the content security policy, sessions for the admin alone, faults."""
 
 import logging
 import re
@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
-from corsheaders.middleware import CorsMiddleware
 from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
@@ -17,9 +16,9 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
-from core.api.rest import STATUS, answer_exception, headers_of
+from core.api.exceptions import error_response, headers_of, status_of
 from core.database import refusal_of
-from core.errors import LockNotAvailable
+from core.errors import DomainError, LockNotAvailable
 from core.observability.logs import request_id
 
 log = logging.getLogger("request")
@@ -27,13 +26,13 @@ log = logging.getLogger("request")
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
-def request_name(given: str) -> str:
-    """Give a request its id: the client's own, if it can't be mistaken for anything else in a log or a header."""
+def request_id_for(given: str) -> str:
+    """Give a request its id: the client's own, if it is safe in a log and in a header."""
     return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
 
 
-class RequestLog:
-    """Give each request an id, tell it in ``X-Request-ID``, and write one line when it is answered.
+class RequestLogMiddleware:
+    """Gives each request an id, sends it in ``X-Request-ID``, and logs one line when it is answered.
 
     The line has the path but not the query, and no header: neither a token nor a search gets into the log.
     """
@@ -42,28 +41,29 @@ class RequestLog:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        identity = request_name(request.META.get("HTTP_X_REQUEST_ID", ""))
+        identity = request_id_for(request.META.get("HTTP_X_REQUEST_ID", ""))
         token = request_id.set(identity)
         started = time.perf_counter()
         try:
             response = self.get_response(request)
             response["X-Request-ID"] = identity
-            if isinstance(getattr(response, "refusal", None), LockNotAvailable) and request.META.get("core.can_retry"):
-                return response  # which nobody gets: see core.server.gate
             facts = {
                 "method": request.method,
                 "path": request.path,
                 "status": response.status_code,
                 "ms": round((time.perf_counter() - started) * 1000, 1),
             }
-            log.info("%s %s", request.method, request.path, extra={"facts": facts})
+            # core.server tries again after a missed lock, or logs the answer itself.
+            is_attempt = isinstance(getattr(response, "refusal", None), LockNotAvailable)
+            level = logging.DEBUG if is_attempt else logging.INFO
+            log.log(level, "%s %s", request.method, request.path, extra={"facts": facts})
             return response
         finally:
             request_id.reset(token)
 
 
-class ContentSecurityPolicy:
-    """Let pages load and call nothing but what this server itself serves."""
+class ContentSecurityPolicyMiddleware:
+    """Lets pages load and call only what this server serves."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -74,34 +74,27 @@ class ContentSecurityPolicy:
         return response
 
 
-class AdminOnlyMiddleware(MiddlewareMixin):
-    """Is passed by at all addresses but the admin's: the API knows neither sessions nor cookies."""
+class AdminOnlyMixin(MiddlewareMixin):
+    """Skips a middleware outside of the admin: the APIs use neither sessions nor cookies."""
 
     def __call__(self, request: HttpRequest) -> Any:
         return super().__call__(request) if request.path_info.startswith("/admin") else self.get_response(request)
 
 
-class Sessions(AdminOnlyMiddleware, SessionMiddleware):
+class AdminSessionMiddleware(AdminOnlyMixin, SessionMiddleware):
     pass
 
 
-class Users(AdminOnlyMiddleware, AuthenticationMiddleware):
+class AdminAuthenticationMiddleware(AdminOnlyMixin, AuthenticationMiddleware):
     pass
 
 
-class Messages(AdminOnlyMiddleware, MessageMiddleware):
+class AdminMessageMiddleware(AdminOnlyMixin, MessageMiddleware):
     pass
 
 
-class OtherOrigins(CorsMiddleware):
-    """Is passed by where no other origin is allowed."""
-
-    def __call__(self, request: HttpRequest) -> Any:
-        return super().__call__(request) if settings.CORS_ALLOWED_ORIGINS else self.get_response(request)
-
-
-class FaultsAsJson:
-    """Answer an exception that left a view: as JSON to clients, in a sentence to people in the admin."""
+class ExceptionMiddleware:
+    """Answers an exception that left a view: JSON to clients, a sentence of text in the admin."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response
@@ -109,11 +102,14 @@ class FaultsAsJson:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         return self.get_response(request)
 
-    def process_exception(self, request: HttpRequest, fault: Exception) -> HttpResponse | None:
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not request.path_info.startswith("/admin"):
-            return answer_exception(fault)
-        if isinstance(fault, DatabaseError | InterfaceError) and (refusal := refusal_of(fault)):
-            return HttpResponse(
-                str(refusal), content_type="text/plain", status=STATUS[refusal.kind], headers=headers_of(refusal)
-            )
-        return None
+            return error_response(exception)
+        refusal = refusal_of(exception) if isinstance(exception, DatabaseError | InterfaceError) else exception
+        if not isinstance(refusal, DomainError):
+            return None
+        response = HttpResponse(
+            str(refusal), content_type="text/plain", status=status_of(refusal), headers=headers_of(refusal)
+        )
+        response.refusal = refusal  # type: ignore[attr-defined]
+        return response

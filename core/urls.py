@@ -12,13 +12,12 @@ from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
 
-import catalog.api.movies
-import core.api.views
-import core.observability.metrics
-import graphql_api.picker.views
-import graphql_api.views
-import reservations.api.seat_views
-import reservations.api.views
+from catalog.api import movies
+from core.api import accounts, health, pages
+from core.observability.metrics import metrics
+from graphql_api.picker.views import picker, start
+from graphql_api.views import graphql
+from reservations.api import bookings, holds, seats, shows
 
 
 class Id:
@@ -48,73 +47,61 @@ def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iter
         yield path(prefix + twin, pattern.callback, name=f"{pattern.name}@{prefix}twin")
 
 
-ICON = static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")
-
 CANONICAL = [
-    path("signup", core.api.views.SignupView.as_view(), name="signup"),
-    path("login", core.api.views.LoginView.as_view(), name="login"),
-    path("token/refresh/", core.api.views.RefreshView.as_view(), name="refresh"),
-    path("logout", core.api.views.LogoutView.as_view(), name="logout"),
-    path("me/", core.api.views.MeView.as_view(), name="me"),
-    path("movies/", catalog.api.movies.MoviesView.as_view(), name="movies"),
-    path("movies/<id:movie_id>/", catalog.api.movies.MovieView.as_view(), name="movie"),
-    path("movies/<id:movie_id>/shows/", reservations.api.views.MovieShowsView.as_view(), name="movie-shows"),
-    path("shows/<id:show_id>/", reservations.api.views.ShowView.as_view(), name="show"),
-    path("shows/<id:show_id>/seats/", reservations.api.seat_views.SeatMapView.as_view(), name="seat-map"),
-    path("shows/<id:show_id>/best-seats/", reservations.api.seat_views.BestSeatsView.as_view(), name="best-seats"),
-    path("shows/<id:show_id>/book/", reservations.api.views.BookView.as_view(), name="book"),
-    path("shows/<id:show_id>/holds/", reservations.api.seat_views.HoldsView.as_view(), name="holds"),
-    path("holds/<id:hold_id>/", reservations.api.seat_views.HoldView.as_view(), name="hold"),
-    path("holds/<id:hold_id>/confirm/", reservations.api.seat_views.ConfirmView.as_view(), name="confirm"),
-    path("holds/<id:hold_id>/extend/", reservations.api.seat_views.ExtendView.as_view(), name="extend"),
-    path("my-holds/", reservations.api.seat_views.MyHoldsView.as_view(), name="my-holds"),
-    path("bookings/<id:booking_id>/", reservations.api.views.BookingView.as_view(), name="booking"),
-    path("bookings/<id:booking_id>/cancel/", reservations.api.views.CancelView.as_view(), name="cancel"),
-    path("bookings/<id:booking_id>/move/", reservations.api.seat_views.MoveView.as_view(), name="move"),
-    path("my-bookings/", reservations.api.views.MyBookingsView.as_view(), name="my-bookings"),
-    path(
-        "shows/<id:show_id>/blocked-seats/",
-        reservations.api.seat_views.BlockedSeatsView.as_view(),
-        name="blocked-seats",
-    ),
-    path(
-        "shows/<id:show_id>/blocked-seats/<id:seat_number>/",
-        reservations.api.seat_views.BlockedSeatView.as_view(),
-        name="blocked-seat",
-    ),
-    path("schema/", core.api.views.SchemaView.as_view(), name="schema"),
-    path("swagger/", core.api.views.SwaggerView.as_view(), name="swagger"),
-    path("livez", core.api.views.LiveView.as_view(), name="livez"),
-    path("readyz", core.api.views.ReadyView.as_view(), name="readyz"),
+    path("signup", accounts.SignupView.as_view(), name="signup"),
+    path("login", accounts.LoginView.as_view(), name="login"),
+    path("token/refresh/", accounts.RefreshView.as_view(), name="refresh"),
+    path("logout", accounts.LogoutView.as_view(), name="logout"),
+    path("me/", accounts.MeView.as_view(), name="me"),
+    path("movies/", movies.MoviesView.as_view(), name="movies"),
+    path("movies/<id:movie_id>/", movies.MovieView.as_view(), name="movie"),
+    path("movies/<id:movie_id>/shows/", shows.MovieShowsView.as_view(), name="movie-shows"),
+    path("shows/<id:show_id>/", shows.ShowView.as_view(), name="show"),
+    path("shows/<id:show_id>/seats/", seats.SeatMapView.as_view(), name="seat-map"),
+    path("shows/<id:show_id>/best-seats/", seats.BestSeatsView.as_view(), name="best-seats"),
+    path("shows/<id:show_id>/book/", bookings.BookView.as_view(), name="book"),
+    path("shows/<id:show_id>/holds/", holds.HoldsView.as_view(), name="holds"),
+    path("holds/<id:hold_id>/", holds.HoldView.as_view(), name="hold"),
+    path("holds/<id:hold_id>/confirm/", holds.ConfirmView.as_view(), name="confirm"),
+    path("holds/<id:hold_id>/extend/", holds.ExtendView.as_view(), name="extend"),
+    path("my-holds/", holds.MyHoldsView.as_view(), name="my-holds"),
+    path("bookings/<id:booking_id>/", bookings.BookingView.as_view(), name="booking"),
+    path("bookings/<id:booking_id>/cancel/", bookings.CancelView.as_view(), name="cancel"),
+    path("bookings/<id:booking_id>/move/", bookings.MoveView.as_view(), name="move"),
+    path("my-bookings/", bookings.MyBookingsView.as_view(), name="my-bookings"),
+    path("shows/<id:show_id>/blocked-seats/", seats.BlockedSeatsView.as_view(), name="blocked-seats"),
+    path("shows/<id:show_id>/blocked-seats/<id:seat_number>/", seats.BlockedSeatView.as_view(), name="blocked-seat"),
+    path("schema/", pages.SchemaView.as_view(), name="schema"),
+    path("swagger/", pages.SwaggerView.as_view(), name="swagger"),
+    path("livez", health.LiveView.as_view(), name="livez"),
+    path("readyz", health.ReadyView.as_view(), name="readyz"),
 ]
 
 OLDER = [
-    path("login/refresh/", core.api.views.RefreshView.as_view(), name="refresh@older"),
-    path("api/login/refresh/", core.api.views.RefreshView.as_view(), name="refresh@older-api"),
-    path("api/token/", core.api.views.LoginView.as_view(), name="login@older"),
+    path("login/refresh/", accounts.RefreshView.as_view(), name="refresh@older"),
+    path("api/login/refresh/", accounts.RefreshView.as_view(), name="refresh@older-api"),
+    path("api/token/", accounts.LoginView.as_view(), name="login@older"),
 ]
 
 urlpatterns = [
-    *with_and_without_slash([path("graphql/", graphql_api.views.graphql, name="graphql")]),
+    *with_and_without_slash([path("graphql/", graphql, name="graphql")]),
     *with_and_without_slash(CANONICAL),
     *with_and_without_slash(CANONICAL, prefix="api/"),
     *with_and_without_slash(OLDER),
-    *with_and_without_slash(
-        [path("metrics", core.observability.metrics.metrics, name="metrics")] if settings.METRICS_TOKEN else []
-    ),
+    *with_and_without_slash([path("metrics", metrics, name="metrics")] if settings.METRICS_TOKEN else []),
     path(
         "favicon.ico",
-        core.api.views.RedirectView.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
+        pages.RedirectView.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
     ),
-    path("", graphql_api.picker.views.start, name="start"),
-    *with_and_without_slash([path("shows/<id:show_id>/picker/", graphql_api.picker.views.picker, name="picker")]),
-    path("admin", core.api.views.RedirectView.as_view(url="/admin/")),
+    path("", start, name="start"),
+    *with_and_without_slash([path("shows/<id:show_id>/picker/", picker, name="picker")]),
+    path("admin", pages.RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
-    re_path("", core.api.views.unknown_address),
+    re_path("", pages.unknown_address),
 ]
 
-handler400 = core.api.views.bad_request
-handler500 = core.api.views.server_error
+handler400 = pages.bad_request
+handler500 = pages.server_error
 
 _CANONICAL_ADDRESSES = {"/" + str(pattern.pattern).replace("<id:", "{").replace(">", "}") for pattern in CANONICAL}
 

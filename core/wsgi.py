@@ -11,4 +11,4 @@ application = get_wsgi_application()
 
 from reservations import live  # noqa: E402
 
-live.tell_other_processes()  # those who watch are other processes' clients
+live.start()  # those who watch are other processes' clients

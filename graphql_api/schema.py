@@ -21,7 +21,7 @@ from graphql_api.global_ids import number_of, parts_of
 from graphql_api.kept import answer_kept
 from graphql_api.mutations import Mutation
 from graphql_api.pagination import After, Before, Connection, First, Last, Page, connect
-from graphql_api.subscriptions import Subscription, Watch, Wording, is_subscription, wording_of
+from graphql_api.subscriptions import Renderer, Subscription, Watch, is_subscription, renderer_of
 from reservations import models as reservations
 
 GlobalId = Annotated[strawberry.ID, strawberry.argument(description="A global `id`.")]
@@ -128,7 +128,7 @@ class Graph(strawberry.Schema):
         document.refuse_oversized(variables or {}, operation_name)
         context.refuse_token_that_does_not_hold(document.root_fields)
         if is_subscription(document, operation_name):
-            return self._watch(wording_of(self, document, variables), variables, context)
+            return self._watch(renderer_of(self, document, variables), variables, context)
 
         def answered() -> ExecutionResult:
             return self._execute(document, variables, context, operation_name)
@@ -137,10 +137,10 @@ class Graph(strawberry.Schema):
             return answer_kept(query, operation_name, variables, answered)
         return answered()
 
-    def _watch(self, wording: Wording, variables: dict[str, Any] | None, context: Context) -> ExecutionResult | Watch:
+    def _watch(self, renderer: Renderer, variables: dict[str, Any] | None, context: Context) -> ExecutionResult | Watch:
         executor = Executor.build(
             self._schema,
-            wording.document.node,
+            renderer.document.node,
             context_value=context,
             raw_variable_values=variables,
             is_awaitable=assume_not_awaitable,
@@ -148,11 +148,11 @@ class Graph(strawberry.Schema):
         )
         if isinstance(executor, list):
             return ExecutionResult(data=None, errors=executor)
-        watched: Any = create_source_event_stream(executor)
-        return watched if isinstance(watched, ExecutionResult) else Watch(watched, wording)
+        arguments: Any = create_source_event_stream(executor)
+        return arguments if isinstance(arguments, ExecutionResult) else Watch(arguments, renderer)
 
-    def tell(self, document: Document, event: object, variables: dict[str, Any] | None) -> ExecutionResult:
-        """Put an event of a subscription into its words."""
+    def execute_event(self, document: Document, event: object, variables: dict[str, Any] | None) -> ExecutionResult:
+        """Execute a subscription's text for one event."""
         return self._execute(document, variables, None, None, event)
 
     def _execute(

@@ -1,7 +1,8 @@
-"""What can be watched, and how it is told: server-sent events, by the GraphQL-over-SSE protocol, a connection each.
+"""The subscription: its types, and server-sent events by the GraphQL-over-SSE protocol, one connection each.
 
-A subscription is set up as a query is answered; core.server.streams holds it, reservations.live tells what has
-changed. A change is put into words here, once for all who have asked with the same text.
+Strawberry serves subscriptions in its async views alone. Here a subscription is set up in a thread, as a query is
+answered: core.server.streams keeps the connection, and reservations.live pushes what has changed. A change is rendered
+once for all who have sent the same text, by executing it with the change as its root value.
 """
 
 import json
@@ -12,24 +13,24 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import orjson
 import strawberry
 from django.http import HttpResponse
-from graphql import GraphQLError, OperationDefinitionNode, OperationType, print_ast
+from graphql import GraphQLError, OperationType, print_ast
 
 from core.server.streams import EventStream
 from graphql_api.documents import Document
 from graphql_api.global_ids import number_of
 from graphql_api.seats import SeatStatus
 from reservations import live
-from reservations.seat_map import SeatChanges
+from reservations.seat_map import SeatMap
 
 if TYPE_CHECKING:
     from graphql_api.schema import Graph
 
 EVENTS = "text/event-stream"
-LONGEST_TEXT = 2000  # characters
+LONGEST_TEXT = 6000  # characters; the longest version of a map has some 4,000
 COMPLETE = b"event: complete\ndata:\n\n"
 
 
-# --- What can be watched ---------------------------------------------------------------------
+# --- Types -----------------------------------------------------------------------------------
 
 
 @strawberry.type(description="A seat that is another than it was.")
@@ -45,8 +46,8 @@ class SeatMapChange:
     seats: list[ChangedSeat] = strawberry.field(description="The seats that have changed, as they are now.")
 
 
-class Watched(AsyncIterator[SeatMapChange]):
-    """What a subscription asks to watch. The library wants to go through it; here the hub tells what comes."""
+class Arguments(AsyncIterator[SeatMapChange]):
+    """The arguments of a subscription, as the iterator that the library expects; nobody iterates over it."""
 
     def __init__(self, show_id: int, since: str | None) -> None:
         self.show_id, self.since = show_id, since
@@ -69,89 +70,84 @@ class Subscription:
             str | None, strawberry.argument(description="The `version` of a seat map, or of an earlier event.")
         ] = None,
     ) -> AsyncGenerator[SeatMapChange, None]:
-        return cast(AsyncGenerator[SeatMapChange, None], Watched(number_of(show_id, "Show"), since))
+        return cast(AsyncGenerator[SeatMapChange, None], Arguments(number_of(show_id, "Show"), since))
 
 
-# --- How it is told --------------------------------------------------------------------------
+# --- Events ----------------------------------------------------------------------------------
 
 
 def is_subscription(document: Document, operation_name: str | None) -> bool:
-    """Tell whether what is to be executed is a subscription."""
+    """Whether the operation that is to be executed is a subscription."""
     return any(
-        operation.operation is OperationType.SUBSCRIPTION and operation_name in (None, _name_of(operation))
+        operation.operation is OperationType.SUBSCRIPTION
+        and operation_name in (None, operation.name and operation.name.value)
         for operation in document.operations
     )
 
 
-def _name_of(operation: OperationDefinitionNode) -> str | None:
-    return operation.name.value if operation.name else None
-
-
 @dataclass(frozen=True)
-class Watch:
-    """What a subscription asks for: which seats, since when, and how it wants to be told."""
+class Renderer:
+    """Renders changes as a subscription selects them. Those of equal texts are equal, and share what is rendered.
 
-    watched: Watched
-    wording: "Wording"
-
-    def begin(self, *, until: float | None) -> EventStream:
-        """Begin to tell what changes, until the token runs out.
-
-        :raises NotFound: there is no such show.
-        :raises Invalid: the version is none, or one that is still to come.
-        :raises DatabaseUnavailable: the database does not answer.
-        """
-        subscription = live.subscribe(show_id=self.watched.show_id, since=self.watched.since, words=self.wording)
-        try:
-            return EventStream(subscription.first, subscription, last=COMPLETE, until=until)
-        except Exception:
-            subscription.close()
-            raise
-
-
-@dataclass(frozen=True)
-class Wording:
-    """How a subscription wants to be told: what it selects of a change.
-
-    Of all that a text can hold, directives alone make a selection depend on the variables; so most who watch a show,
-    with versions of their own, are told the same.
+    Directives are all that makes a selection depend on variables; without them, these may differ.
     """
 
     graph: "Graph" = field(compare=False, repr=False)
     document: Document = field(compare=False, repr=False)
-    variables: dict[str, Any] | None = field(compare=False, repr=False)
+    variables: dict[str, Any] = field(compare=False, repr=False)
     text: str
-    given: str
+    variables_of_directives: str
 
-    def __call__(self, changes: SeatChanges) -> bytes:
-        result = self.graph.tell(self.document, changes, self.variables)
+    def __call__(self, seats: SeatMap) -> bytes:
+        change = SeatMapChange(version=seats.version, seats=list(seats.seats()))  # type: ignore[arg-type]
+        result = self.graph.execute_event(self.document, change, self.variables)
         return event(orjson.dumps({"data": result.data}))
 
 
-def wording_of(graph: "Graph", document: Document, variables: dict[str, Any] | None) -> Wording:
-    """Give the wording that a subscription asks for. It is kept for as long as somebody watches, so it has to be small.
+def renderer_of(graph: "Graph", document: Document, variables: dict[str, Any] | None) -> Renderer:
+    """Make the renderer of a subscription. It is kept while the stream lasts, so it has to be small.
 
     :raises GraphQLError: the subscription is not alone in its document, or the text is too long.
     """
-    text = print_ast(document.node)  # without comments and layout, of which there can be as many as there are clients
+    text = print_ast(document.node)  # without comments and layout
     if len(document.operations) > 1 or len(text) > LONGEST_TEXT:
-        words = f"A subscription comes alone, in at most {LONGEST_TEXT} characters."
-        raise GraphQLError(words, extensions={"code": "limit_exceeded"})
+        message = f"A subscription comes alone, in at most {LONGEST_TEXT} characters."
+        raise GraphQLError(message, extensions={"code": "limit_exceeded"})
     declared = {node.variable.name.value for node in document.operations[0].variable_definitions or ()}
     kept = {name: value for name, value in (variables or {}).items() if name in declared}
     given = json.dumps(kept, sort_keys=True, default=repr)
     if len(given) > LONGEST_TEXT:
         raise GraphQLError("The variables are too long.", extensions={"code": "limit_exceeded"})
-    return Wording(graph, document, kept, text, given if "@" in text else "")
+    return Renderer(graph, document, kept, text, given if "@" in text else "")
+
+
+@dataclass(frozen=True)
+class Watch:
+    """A subscription that can begin: which seats, since when, and how changes are rendered."""
+
+    arguments: Arguments
+    renderer: Renderer
+
+    def begin(self, *, until: float | None) -> EventStream:
+        """Open the stream, until the token runs out.
+
+        :raises NotFound: there is no such show.
+        :raises Invalid: ``since`` is no version of a map.
+        :raises Overloaded: the show is watched with too many different texts.
+        :raises DatabaseUnavailable: the database does not answer.
+        """
+        since = self.arguments.since
+        subscription = live.subscribe(show_id=self.arguments.show_id, since=since, render=self.renderer)
+        return EventStream(subscription.first, subscription, last=COMPLETE, until=until)
 
 
 def event(content: bytes) -> bytes:
-    """Tell one result; JSON has no line ends."""
+    """Format one result; JSON has no line ends."""
     return b"event: next\ndata: " + content + b"\n\n"
 
 
 def as_only_event(response: HttpResponse) -> HttpResponse:
-    """Answer a query or a mutation to a client who reads nothing but events."""
+    """Answer a query or a mutation to a client that accepts nothing but events."""
     response.content = event(response.content) + COMPLETE
     response.headers["Content-Type"] = EVENTS
     return response

@@ -15,10 +15,11 @@ from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
 
 from core.api.authentication import bearer_of
-from core.api.parsers import read_json
-from core.api.rest import STATUS, headers_of, headers_of_replay
-from core.api.rest import answer as json_answer
+from core.api.exceptions import headers_of, replay_headers, status_of
+from core.api.parsers import parse_json, read_body
+from core.api.renderers import json_response as json_answer
 from core.errors import DomainError, Invalid, TokenNotValid
+from core.server.streams import can_stream
 from core.throttling import client_address
 from graphql_api.errors import as_refusal, formatted
 from graphql_api.schema import Context, Graph, schema
@@ -44,7 +45,7 @@ def answer(request: HttpRequest, schema: Graph) -> HttpResponseBase:
     variables do not fit the schema; 401, 503 and 500 as in REST.
     """
     try:
-        query, variables, operation_name = _operation(read_json(request))
+        query, variables, operation_name = _operation(parse_json(read_body(request)))
         context = _context(request)
         result = schema.ask(query, variables, context, operation_name)
         if isinstance(result, Watch):
@@ -57,17 +58,15 @@ def answer(request: HttpRequest, schema: Graph) -> HttpResponseBase:
         return _answer_errors([GraphQLError("", original_error=fault)])
     if result.errors:
         return _answer_errors(result.errors, data=result.data)
-    response = json_answer({"data": result.data}, headers=headers_of_replay(context))
+    response = json_answer({"data": result.data}, headers=replay_headers(context))
     return as_only_event(response) if _reads_nothing_but_events(request) else response
 
 
 def _watch(watch: Watch, request: HttpRequest, context: Context) -> HttpResponseBase:
-    streams = request.META.get("core.server.streams")
     if EVENTS not in _accepted(request):
         return _refused("not_acceptable", f"A subscription is told in events: send Accept: {EVENTS}.", 406)
-    if streams is None:  # behind a server that answers each request once, as one that speaks WSGI
+    if not can_stream(request):
         return _refused("not_acceptable", "Subscriptions are not served here.", 406)
-    streams.refuse_excess()
     return watch.begin(until=context.bearer.until if context.bearer else None)
 
 
@@ -115,7 +114,7 @@ def _answer_errors(errors: list[GraphQLError], data: dict[str, Any] | None = Non
     status = 500 if any(error["extensions"]["code"] == "internal_error" for error in told) else 400
     for error in errors:
         if refusal := as_refusal(error):
-            status, headers = STATUS[refusal.kind], headers_of(refusal)
+            status, headers = status_of(refusal), headers_of(refusal)
     response = json_answer({"data": None, "errors": told}, status=status, headers=headers)
     response.refusal = next((refusal for error in errors if (refusal := as_refusal(error))), None)  # type: ignore[attr-defined]
     return response

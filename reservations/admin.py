@@ -12,16 +12,16 @@ from django.http import HttpRequest
 from django.utils.html import format_html
 
 from catalog.models import Show, ShowQuerySet
-from core.admin import NoDeadEnds
+from core.admin import SafeModelAdmin
 from core.errors import DomainError
 from reservations.availability import with_available_seats, with_sold_seats
 from reservations.booking import cancel_booking
 from reservations.holds import release_hold
 from reservations.models import LONGEST_REASON, BlockedSeat, Booking, Claim, Hold
 from reservations.staff import (
-    MOST_BLOCKED,
+    MAX_BLOCKED_AT_ONCE,
+    check_seats_to_block,
     lock_show,
-    refuse_to_block,
     release_claims_outside_show,
     unblock,
     write_blocks,
@@ -29,7 +29,7 @@ from reservations.staff import (
 
 
 class ShowForm(forms.ModelForm):
-    """A show; its lock is taken when the form is checked, and held until the admin's transaction ends."""
+    """A show, which is locked from validation until the admin's transaction ends."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -51,8 +51,8 @@ class ShowForm(forms.ModelForm):
 
 
 @admin.register(Show)
-class ShowAdmin(NoDeadEnds):
-    """The programme, with what is sold; a show with bookings can't be deleted, nor lose a booked seat."""
+class ShowAdmin(SafeModelAdmin):
+    """Shows, with their sales; one with bookings can't be deleted nor lose a booked seat."""
 
     form = ShowForm
     list_display = ["movie", "screen_name", "date_time", "total_seats", "seats_per_row", "sold", "available", "picker"]
@@ -65,7 +65,7 @@ class ShowAdmin(NoDeadEnds):
     list_per_page = 50
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return ["movie"] if obj else []  # as in REST: who booked this show, booked this film
+        return ["movie"] if obj else []  # as in REST: a booking is for this movie
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
         return with_sold_seats(with_available_seats(cast(ShowQuerySet, super().get_queryset(request))))
@@ -91,12 +91,10 @@ class ShowAdmin(NoDeadEnds):
 
 
 class BlockedSeatsForm(forms.ModelForm):
-    """Seats of a show to take off sale, several at once; the show is locked until the admin's transaction ends."""
+    """Seats to block; the show is locked from validation until the admin's transaction ends."""
 
-    seats = forms.CharField(
-        max_length=500, help_text="Their numbers, such as 1-4, 9; which are where, the show's seat map tells."
-    )
-    reason = forms.CharField(max_length=LONGEST_REASON, help_text="Such as House seats, or Broken chair.")
+    seats = forms.CharField(max_length=500, help_text="Seat numbers, for example 1-4, 9: see the show's seat map.")
+    reason = forms.CharField(max_length=LONGEST_REASON, help_text="For example House seats, or Broken chair.")
 
     class Meta:
         model = BlockedSeat
@@ -107,25 +105,25 @@ class BlockedSeatsForm(forms.ModelForm):
         for part in str(self.cleaned_data["seats"]).split(","):
             match = re.fullmatch(r"\s*([0-9]{1,5})\s*(?:[-–]\s*([0-9]{1,5}))?\s*", part)
             if not match:
-                raise forms.ValidationError("Give numbers and ranges, such as 1-4, 9.")
+                raise forms.ValidationError("Enter numbers and ranges, for example 1-4, 9.")
             numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
-        if not 1 <= len({*numbers}) <= MOST_BLOCKED:
-            raise forms.ValidationError(f"1 to {MOST_BLOCKED} seats.")
+        if not 1 <= len({*numbers}) <= MAX_BLOCKED_AT_ONCE:
+            raise forms.ValidationError(f"1 to {MAX_BLOCKED_AT_ONCE} seats.")
         return sorted({*numbers})
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if {"show", "seats"} <= cleaned.keys():
             try:
-                refuse_to_block(show_id=cleaned["show"].pk, seat_numbers=cleaned["seats"])
+                check_seats_to_block(show_id=cleaned["show"].pk, seat_numbers=cleaned["seats"])
             except DomainError as refusal:
                 self.add_error("seats", str(refusal))
         return cleaned
 
 
 @admin.register(BlockedSeat)
-class BlockedSeatAdmin(NoDeadEnds):
-    """Seats that are not sold. To delete one puts it on sale again."""
+class BlockedSeatAdmin(SafeModelAdmin):
+    """Seats that are not sold; deleting one puts it on sale again."""
 
     form = BlockedSeatsForm
     list_display = ["show", "seat_number", "label", "reason", "created_at"]
@@ -147,15 +145,15 @@ class BlockedSeatAdmin(NoDeadEnds):
     def save_model(self, request: HttpRequest, obj: BlockedSeat, form: Any, change: bool) -> None:
         given = form.cleaned_data
         blocked = write_blocks(show_id=given["show"].pk, seat_numbers=given["seats"], reason=given["reason"])
-        obj.pk, obj.seat_number = blocked[0].pk, blocked[0].seat_number  # what the admin's log names
+        obj.pk, obj.seat_number = blocked[0].pk, blocked[0].seat_number  # for the admin's log
 
     def delete_model(self, request: HttpRequest, obj: BlockedSeat) -> None:
         unblock(show_id=obj.show_id, seat_number=obj.seat_number)
 
 
 @admin.register(Hold)
-class HoldAdmin(NoDeadEnds):
-    """Holds, to look at; what can be done with a live one is to give its seats back, as its owner could."""
+class HoldAdmin(SafeModelAdmin):
+    """Holds, read-only; a live one can be released, as by its owner."""
 
     list_display = ["id", "user", "show", "size", "created_at", "expires", "released_at"]
     search_fields = ["user__username", "show__movie__title"]
@@ -172,7 +170,7 @@ class HoldAdmin(NoDeadEnds):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _goes_with_another(self, request, obj)
+        return _is_deleted_with_another(self, request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return obj is None and super().has_change_permission(request)
@@ -184,12 +182,12 @@ class HoldAdmin(NoDeadEnds):
     @admin.action(description="Release the selected holds", permissions=["change"])
     def release(self, request: HttpRequest, holds: QuerySet[Hold]) -> None:
         for hold in holds:
-            _tell(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
+            _run(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
 
 
 @admin.register(Booking)
-class BookingAdmin(NoDeadEnds):
-    """Bookings, to look at; what can be done with one is to cancel it, as its owner could."""
+class BookingAdmin(SafeModelAdmin):
+    """Bookings, read-only; one can be cancelled, as by its owner."""
 
     list_display = ["id", "user", "show", "seat_number", "status", "created_at", "cancelled_at"]
     list_filter = ["status", "show__screen_name"]
@@ -203,7 +201,7 @@ class BookingAdmin(NoDeadEnds):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _goes_with_another(self, request, obj)
+        return _is_deleted_with_another(self, request, obj)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         # The list's actions need it; the form itself has no field that can be changed.
@@ -213,15 +211,15 @@ class BookingAdmin(NoDeadEnds):
     def cancel(self, request: HttpRequest, bookings: QuerySet[Booking]) -> None:
         for booking in bookings:
             owner: Any = booking.user
-            _tell(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
+            _run(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
 
 
-def _goes_with_another(page: NoDeadEnds, request: HttpRequest, row: Model | None) -> bool:
-    """Tell whether a row is asked about on the page of another with which it would go: none is deleted by itself."""
+def _is_deleted_with_another(page: SafeModelAdmin, request: HttpRequest, row: Model | None) -> bool:
+    """Tell whether the page of another row is asked, with which this one would be deleted."""
     return row is not None and f"/{page.opts.app_label}/{page.opts.model_name}/" not in request.path
 
 
-def _tell(page: NoDeadEnds, request: HttpRequest, row: Model, verb: Callable[[], object], done: str) -> None:
+def _run(page: SafeModelAdmin, request: HttpRequest, row: Model, verb: Callable[[], object], done: str) -> None:
     try:
         verb()
     except DomainError as refusal:

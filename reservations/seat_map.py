@@ -1,42 +1,30 @@
-"""Seat maps: what each seat of a show is at a moment, and what has changed since another.
+"""Seat maps: the state of every seat of a show, and what has changed since an earlier map.
 
-A map has a version, and whoever knows one can ask for the seats that have changed since: nothing is missed, whatever
-was being written at the time. Each claim bears a stamp of its last change, put there by the table's triggers: on
-PostgreSQL the number of the transaction that wrote it. Transactions do not end in the order of their numbers, so a map
-is not of the version of the newest stamp in it, but at most of the number before the oldest transaction that was still
-going on: whatever the map does not see has a higher one. Seats that were written beyond that number are told again
-next time, which does no harm. Stamps at or above the numbers that the database has given out are those of another
-database, from which this one was restored; they count for nothing.
-
-Holds run out without anybody writing anything. The second part of a version, where it has one, is the instant at which
-the last of those that nobody has touched since ran out. The third tells seats apart that were written beyond the number
-of the first: while an old transaction goes on, that number stays.
+The version of a map is the map itself: the states of all seats, compressed, as text. What has changed since a version
+is the difference between two maps. So nothing has to be recorded when a seat changes, no order of transactions and no
+clock can hide a change, and a version means the same to every process, also after a database was restored.
 """
 
-import re
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+import base64
+import zlib
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import islice
-from typing import Any, cast
+from typing import Any
 
 from django.db import connection
-from django.utils import timezone
 
-from catalog.models import Movie, Show, row_label, seat_label
+from catalog.models import MOST_SEATS, Movie, Show, row_label, seat_label
 from core.accounts import user_of
 from core.errors import AccountInactive, Invalid, NotFound
 from core.models import Account
-from reservations.rows import as_text, instant_of, row_of
 from reservations.seat_selection import largest_block
 
 STATES = ("available", "booked", "held", "blocked")
-AVAILABLE, BOOKED, HELD, BLOCKED = range(4)
-_MINE = 4
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_VERSION = re.compile("([0-9]{1,18})(?:-([0-9]{1,16}))?(?:~[0-9a-f]{1,16})?")
+AVAILABLE = 0
+MINE = 4  # is added to the state of the viewer's own seats
+_HAS_VIEWER = 128  # is added to the seats in a row, of which there are at most 100
+_WITHOUT_MINE = bytes(code & ~MINE for code in range(256))  # for bytes.translate
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +36,7 @@ class Seat:
     status: str
     """``available``, ``held``, ``booked`` or ``blocked``."""
     mine: bool
-    """Whether it is booked or held by whoever asks."""
+    """Whether the viewer has booked or holds it."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +49,7 @@ class SeatRow:
 
 @dataclass(frozen=True)
 class Summary:
-    """How many seats are what."""
+    """The number of seats in each state."""
 
     total: int
     available: int
@@ -78,20 +66,40 @@ class SeatMap:
 
     show: Show
     """With its movie and ``available_seats``."""
-    version: str
     codes: bytes
-    """A byte a seat: its place in ``STATES``, and 4 more where it is the viewer's own."""
-    changed: Collection[int] | None
-    """The seats that have changed since the version that was asked about; None where none was."""
-    next_expiry: datetime | None
-    """When the next hold runs out."""
+    """A byte for each seat: the index of its state in ``STATES``, plus ``MINE`` for the viewer's own."""
+    has_viewer: bool = False
+    changed: Collection[int] | None = None
+    """The seats that have changed since an earlier map; None stands for all seats."""
+
+    @cached_property
+    def version(self) -> str:
+        compressor = zlib.compressobj(strategy=zlib.Z_RLE)  # ten times as fast as the default, and as small
+        return base64.urlsafe_b64encode(compressor.compress(self.state) + compressor.flush()).decode()
+
+    @cached_property
+    def state(self) -> bytes:
+        """The content of the version: a byte for the layout and the viewer, then the codes."""
+        return bytes([self.show.seats_per_row + (_HAS_VIEWER if self.has_viewer else 0)]) + self.codes
+
+    def changes_since(self, earlier: bytes) -> "SeatMap":
+        """Keep the seats that differ from an earlier state; all seats if the layout does."""
+        now = self.state
+        if earlier[0] != now[0]:
+            # One of them was read without a viewer, and says nothing of ``mine``.
+            earlier, now = _without_viewer(earlier), _without_viewer(now)
+        if len(earlier) != len(now) or earlier[0] != now[0]:
+            return self
+        if earlier == now:
+            return replace(self, changed=set())
+        return replace(self, changed={seat for seat in range(1, len(now)) if earlier[seat] != now[seat]})
 
     @cached_property
     def summary(self) -> Summary:
-        kinds = self.codes.translate(_KINDS)
-        counts = {name: kinds.count(kind) for kind, name in enumerate(STATES)}
+        states = self.codes.translate(_WITHOUT_MINE)
+        counts = {name: states.count(state) for state, name in enumerate(STATES)}
         block = largest_block(self.free, seats_per_row=self.show.seats_per_row)
-        return Summary(total=len(kinds), largest_block=block, **counts)
+        return Summary(total=len(states), largest_block=block, **counts)
 
     @property
     def free(self) -> list[int]:
@@ -101,72 +109,65 @@ class SeatMap:
     @property
     def rows(self) -> list[SeatRow]:
         """The rows, with all seats or with those that have changed."""
-        per_row = self.show.seats_per_row
         rows: dict[int, list[Seat]] = {}
         for seat in self.seats():
-            rows.setdefault((seat.seat_number - 1) // per_row, []).append(seat)
+            rows.setdefault((seat.seat_number - 1) // self.show.seats_per_row, []).append(seat)
         return [SeatRow(row_label(row), seats) for row, seats in rows.items()]
 
-    def seats(self) -> Iterable[Seat]:
+    def seats(self) -> Iterator[Seat]:
         """Give all seats in the order of their numbers, or those that have changed."""
         labels = labels_of(len(self.codes), self.show.seats_per_row)
         numbers = range(1, len(self.codes) + 1) if self.changed is None else sorted(self.changed)
         for number in numbers:
             code = self.codes[number - 1]
-            yield Seat(number, labels[number - 1], STATES[code & ~_MINE], bool(code & _MINE))
+            yield Seat(number, labels[number - 1], STATES[code & ~MINE], bool(code & MINE))
 
 
-_KINDS = bytes(code & ~_MINE for code in range(256))
+def read_version(version: str) -> bytes:
+    """Give the state of the map that has this version.
+
+    :raises Invalid: it is no version of a map.
+    """
+    decompressor = zlib.decompressobj()
+    try:
+        content = decompressor.decompress(base64.b64decode(version, b"-_", validate=True), 2 + MOST_SEATS)
+    except (ValueError, zlib.error):
+        content = b""
+    if not content or not decompressor.eof or decompressor.unused_data:  # cut off, too long, or more behind it
+        raise Invalid(errors={"since": ["This is not the version of a seat map. Read the whole map again."]})
+    return content
 
 
-@dataclass(frozen=True)
-class SeatChanges:
-    """What a stream tells."""
-
-    version: str
-    seats: list[Seat]
-    next_expiry: datetime | None
+def _without_viewer(state: bytes) -> bytes:
+    return bytes([state[0] % _HAS_VIEWER]) + state[1:].translate(_WITHOUT_MINE)
 
 
 def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None = None) -> SeatMap:
-    """Give the seats of a show, as ``viewer`` sees them: one statement, which looks at the account as well.
+    """Read the seats of a show, as ``viewer`` sees them: one statement, which checks the account as well.
 
     :raises NotFound: there is no such show.
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
-    :raises Invalid: ``since`` is no version, or one that is still to come.
+    :raises Invalid: ``since`` is no version of a map.
     """
-    try:
-        maps = _read([show_id], viewer.pk if viewer else None, since, viewer)
-        if not maps:
-            raise NotFound
-        return maps[0]
-    except (NotFound, Invalid):
+    if viewer:
+        maps = read_seat_maps([show_id], viewer=viewer.pk, fingerprint=viewer.fingerprint)
+    else:
+        maps = read_seat_maps([show_id])
+    if show_id not in maps:
         if viewer:
-            user_of(viewer)  # which refuses an account that is gone, before anything else
-        raise
+            user_of(viewer)  # raises AccountInactive, which comes first
+        raise NotFound
+    return maps[show_id] if since is None else maps[show_id].changes_since(read_version(since))
 
 
 def seat_maps(shows: Iterable[Show], *, viewer: int | None = None, since: str | None = None) -> dict[int, SeatMap]:
-    """Give the seats of many shows in one statement, by the shows' numbers; ``viewer`` was looked at before."""
-    return {found.show.pk: found for found in _read([show.pk for show in shows], viewer, since)}
+    """Read the seats of many shows in one statement, by the shows' numbers; the viewer's account was checked before.
 
-
-def seat_changes(*, show_id: int, since: str | None) -> SeatChanges:
-    """Give the seats of a show that have changed since a version; all of them if it is None.
-
-    :raises NotFound: there is no such show.
-    :raises Invalid: ``since`` is no version, or one that is still to come.
+    :raises Invalid: ``since`` is no version of a map.
     """
-    found = seat_map(show_id=show_id, since=since)
-    return SeatChanges(found.version, list(found.seats()), found.next_expiry)
-
-
-def versions_of(show_ids: Collection[int]) -> dict[int, str]:
-    """Give the versions of the maps of many shows in one statement, by the shows' numbers."""
-    parameters: dict[str, Any] = {"shows": [*show_ids], "now": as_text(timezone.now())}
-    with connection.cursor() as cursor:
-        cursor.execute(_query("show.id", *_VERSION_PARTS, count=len(show_ids)), _bound(parameters))
-        return {show: _version(*parts) for show, *parts in cursor.fetchall()}
+    earlier = None if since is None else read_version(since)
+    maps = read_seat_maps([show.pk for show in shows], viewer=viewer)
+    return maps if earlier is None else {show_id: each.changes_since(earlier) for show_id, each in maps.items()}
 
 
 @lru_cache(maxsize=64)
@@ -177,151 +178,63 @@ def labels_of(total_seats: int, seats_per_row: int) -> list[str]:
 
 # --- The statement ------------------------------------------------------------------------------
 
-_SHOW = [f"show.{field.column}" for field in Show._meta.concrete_fields]
-_MOVIE = [f"movie.{field.column}" for field in Movie._meta.concrete_fields]
-_OF_SHOW = "FROM reservations_booking WHERE show_id = show.id"
-_RAN_OUT = "status = 'held' AND expires_at <= {now}"
-
-_VERSION_PARTS = ("{stamp}", "{lapsed}", "{unsettled}")
-_PARTS = {
-    # Each claim is a number: 8 for each seat, and what the seat is.
-    "claims": f"""(
-        SELECT {{joined_claims}} {_OF_SHOW} AND status IN ('booked', 'held', 'blocked') AND NOT ({_RAN_OUT})
-    )""",
-    "account_stands": """EXISTS (
-        SELECT 1 FROM core_user WHERE id = %(viewer)s AND is_active AND upper(md5(password)) = %(fingerprint)s
-    )""",
-    "lapsed": f"(SELECT max(expires_at) {_OF_SHOW} AND {_RAN_OUT})",
-    "next_expiry": f"(SELECT min(expires_at) {_OF_SHOW} AND status = 'held' AND expires_at > {{now}})",
-    "changed": f"""(
-        SELECT {{joined_numbers}} {_OF_SHOW} AND (
-            (changed > %(stamp)s AND changed < {{given_out}})
-            OR (status = 'held' AND expires_at > {{moment}} AND expires_at <= {{now}})
-        )
-    )""",
-    "relaid": "(show.layout_changed > %(stamp)s AND show.layout_changed < {given_out})",
-    "stamp": f"""{{least}}(
-        {{greatest}}(
-            CASE WHEN show.layout_changed < {{given_out}} THEN show.layout_changed ELSE 0 END,
-            coalesce((SELECT max(changed) {_OF_SHOW} AND changed < {{given_out}}), 0)
-        ),
-        {{going_on}} - 1
-    )""",
-}
-_CODE = """
+# A claim is sent as one number, 8 * seat + code: a tenth of the text that its columns are.
+_CLAIM = f"""
     seat_number * 8 + CASE status WHEN 'booked' THEN 1 WHEN 'held' THEN 2 ELSE 3 END
-    + CASE WHEN user_id = %(viewer)s THEN 4 ELSE 0 END
+    + CASE WHEN user_id = %(viewer)s THEN {MINE} ELSE 0 END
+"""
+_STATEMENT = """
+    SELECT
+        show.*, movie.title AS movie_title, movie.duration_minutes AS movie_minutes,
+        {account_is_active} AS account_is_active,
+        (
+            SELECT {seat_codes} FROM reservations_booking
+            WHERE show_id = show.id AND status IN ('booked', 'held', 'blocked')
+            AND NOT (status = 'held' AND expires_at <= {now})
+        ) AS seat_codes
+    FROM catalog_show AS show JOIN catalog_movie AS movie ON movie.id = show.movie_id
+    WHERE show.id {among_shows}
+"""
+_ACCOUNT_IS_ACTIVE = """
+    EXISTS (SELECT 1 FROM core_user WHERE id = %(viewer)s AND is_active AND upper(md5(password)) = %(fingerprint)s)
 """
 _DIALECTS = {
     "postgresql": {
+        "seat_codes": f"string_agg(({_CLAIM})::text, ',')",
         "now": "statement_timestamp()",
-        "moment": "%(moment)s",
-        "joined_claims": f"string_agg(({_CODE})::text, ',')",
-        "joined_numbers": "string_agg(seat_number::text, ',')",
-        "given_out": "pg_snapshot_xmax(pg_current_snapshot())::text::bigint",
-        "going_on": "pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
-        "least": "least",
-        "greatest": "greatest",
-        "unsettled": f"""(
-            SELECT hashtextextended(string_agg(id || ' ' || changed, ',' ORDER BY id), show.layout_changed) {_OF_SHOW}
-            AND changed >= pg_snapshot_xmin(pg_current_snapshot())::text::bigint
-            AND changed < pg_snapshot_xmax(pg_current_snapshot())::text::bigint
-        )""",
+        "among_shows": "= ANY(%(shows)s)",
     },
     "sqlite": {
-        "now": "%(now)s",
-        "moment": "%(moment)s",
-        "joined_claims": f"group_concat({_CODE})",
-        "joined_numbers": "group_concat(seat_number)",
-        "given_out": str(2**63 - 1),
-        "going_on": str(2**63 - 1),
-        "unsettled": "NULL",
-        "least": "min",
-        "greatest": "max",
+        "seat_codes": f"group_concat({_CLAIM})",
+        "now": "strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')",
+        "among_shows": "IN (SELECT value FROM json_each(%(shows)s))",
     },
 }
 
 
-@lru_cache(maxsize=128)
-def _query(*columns: str, count: int) -> str:
-    among = "= ANY(%(shows)s)" if connection.vendor == "postgresql" else f"IN ({_placeholders(count)})"
-    text = f"SELECT {', '.join(columns)} FROM catalog_show AS show"
-    text += f" JOIN catalog_movie AS movie ON movie.id = show.movie_id WHERE show.id {among}"
-    for parts in (_PARTS, _DIALECTS[connection.vendor]):
-        for name, part in parts.items():
-            text = text.replace("{" + name + "}", part)
-    return text
+def read_seat_maps(
+    show_ids: Collection[int], *, viewer: int | None = None, fingerprint: str | None = None
+) -> dict[int, SeatMap]:
+    """Read whole maps in one statement, by the shows' numbers; with a fingerprint, check the viewer's account too.
 
-
-def _placeholders(count: int) -> str:
-    return ", ".join(f"%(show{place})s" for place in range(count))
-
-
-def _bound(parameters: dict[str, Any]) -> dict[str, Any]:
-    if connection.vendor == "postgresql":
-        return parameters
-    shows = parameters.pop("shows")
-    return parameters | {f"show{place}": show for place, show in enumerate(shows)}
-
-
-def _read(
-    show_ids: Sequence[int], viewer: int | None, since: str | None, account: Account | None = None
-) -> list[SeatMap]:
-    stamp, moment = _parsed(since) if since is not None else (0, _EPOCH)
-    parameters: dict[str, Any] = {"shows": [*show_ids], "viewer": viewer or 0}
-    columns = ["{account_stands}" if account else "1", "{now}", *_VERSION_PARTS, "{next_expiry}", "{claims}"]
-    columns += ["{changed}", "{relaid}"] if since is not None else []
-    if since is not None:
-        parameters |= {"stamp": stamp, "moment": moment}
-    if account:
-        parameters |= {"fingerprint": account.fingerprint}
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    """
+    parameters: dict[str, Any] = {"shows": [*show_ids], "viewer": viewer or 0, "fingerprint": fingerprint}
     if connection.vendor == "sqlite":
-        parameters |= {"now": as_text(timezone.now()), "moment": as_text(moment)}
-    with connection.cursor() as cursor:
-        cursor.execute(_query(*columns, *_SHOW, *_MOVIE, count=len(show_ids)), _bound(parameters))
-        rows = cursor.fetchall()
-    return [_seat_map(row, stamp, moment, asked=since is not None) for row in rows]
-
-
-def _seat_map(row: Sequence[Any], stamp: int, moment: datetime, *, asked: bool) -> SeatMap:
-    columns = iter(row)
-    account_stands, now, newest, lapsed, unsettled, next_expiry, claims = islice(columns, 7)
-    if not account_stands:
-        raise AccountInactive
-    numbers, relaid = islice(columns, 2) if asked else (None, None)
-    show: Any = row_of(Show, [*islice(columns, len(_SHOW))])
-    show.movie = row_of(Movie, [*columns])
-    if asked and (stamp > newest or moment > cast(datetime, instant_of(now))):
-        raise Invalid(errors={"since": ["There is no such version of the seats yet."]})
-    codes = _codes(show.total_seats, claims)
-    show.available_seats = codes.count(AVAILABLE)
-    changed: Collection[int] | None = None
-    if asked and not relaid:
-        changed = {number for number in map(int, (numbers or "").split(",") if numbers else ()) if number <= len(codes)}
-    version = _version(newest, lapsed, unsettled)
-    return SeatMap(show, version, codes, changed, instant_of(next_expiry))
-
-
-def _codes(total_seats: int, claims: str | None) -> bytes:
-    codes = bytearray(total_seats)
-    for claim in map(int, claims.split(",") if claims else ()):
-        number, code = divmod(claim, 8)
-        if number <= total_seats:  # a hold that has not been tidied away may be beyond a show that shrank
-            codes[number - 1] = code
-    return bytes(codes)
-
-
-def _version(stamp: int, lapsed: datetime | str | None, unsettled: int | None) -> str:
-    version = str(stamp)
-    if ran_out := instant_of(lapsed):
-        version += f"-{(ran_out - _EPOCH) // timedelta(microseconds=1)}"
-    if unsettled is not None:
-        version += f"~{unsettled & 0xFFFFFFFFFFFFFFFF:x}"
-    return version
-
-
-def _parsed(version: str) -> tuple[int, datetime]:
-    match = _VERSION.fullmatch(version)
-    if not match:
-        raise Invalid(errors={"since": ["Give the version of a seat map, as it was told."]})
-    return int(match[1]), _EPOCH + timedelta(microseconds=int(match[2] or 0))
+        parameters["shows"] = str(parameters["shows"])  # as JSON
+    account_is_active = _ACCOUNT_IS_ACTIVE if fingerprint else "true"
+    statement = _STATEMENT.format(account_is_active=account_is_active, **_DIALECTS[connection.vendor])
+    maps: dict[int, SeatMap] = {}
+    shows: list[Any] = list(Show.objects.raw(statement, parameters))
+    for show in shows:
+        if not show.account_is_active:
+            raise AccountInactive
+        show.movie = Movie(pk=show.movie_id, title=show.movie_title, duration_minutes=show.movie_minutes)
+        codes = bytearray(show.total_seats)
+        for claim in map(int, show.seat_codes.split(",") if show.seat_codes else ()):
+            number, code = divmod(claim, 8)
+            if number <= show.total_seats:  # a hold may run out, and the show shrink, just now
+                codes[number - 1] = code
+        show.available_seats = codes.count(AVAILABLE)
+        maps[show.pk] = SeatMap(show, bytes(codes), has_viewer=viewer is not None)
+    return maps

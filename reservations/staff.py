@@ -1,5 +1,4 @@
-"""What staff change about a show and its seats, minding its bookings and holds. A change takes the lock that bookings
-share, so neither passes the other."""
+"""Changes by staff: shows and blocked seats. Each takes the lock that bookings share, so they wait for each other."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -17,15 +16,15 @@ from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
 from reservations.live import publish_on_commit
 from reservations.models import BlockedSeat, Claim
 
-MOST_BLOCKED = 100  # seats at once
+MAX_BLOCKED_AT_ONCE = 100
 
 
 def add_show(
     *, movie_id: int, screen_name: str, date_time: datetime, total_seats: int, seats_per_row: int = 10
 ) -> Show:
-    """Put a show of a film on the programme.
+    """Add a show of a movie.
 
-    :raises NotFound: there is no such film.
+    :raises NotFound: there is no such movie.
     """
     if not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
@@ -38,8 +37,8 @@ def add_show(
     )
     try:
         _insert(show)
-    except IntegrityError as fault:  # the film was deleted at the same moment; only COMMIT notices
-        raise NotFound from fault
+    except IntegrityError as error:  # the movie was deleted at the same moment; the foreign key notices at COMMIT
+        raise NotFound from error
     return show
 
 
@@ -60,7 +59,7 @@ def change_show(*, show_id: int, **changes: Any) -> None:
 
 
 def delete_show(*, show_id: int) -> None:
-    """Delete a show that has never had a booking, and on which nobody holds a seat.
+    """Delete a show that never had a booking and has no live hold.
 
     :raises NotFound: there is no such show.
     :raises Protected: it has bookings, live or cancelled, or a live hold.
@@ -68,12 +67,12 @@ def delete_show(*, show_id: int) -> None:
     """
     try:
         _delete(show_id)
-    except (ProtectedError, IntegrityError) as fault:
-        raise Protected from fault
+    except (ProtectedError, IntegrityError) as error:
+        raise Protected from error
 
 
 def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
-    """Lock a show against bookings until the transaction ends, and check that it may have so many seats.
+    """Lock a show against bookings until the transaction ends, and check its new number of seats.
 
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above ``total_seats`` is booked or held.
@@ -83,16 +82,15 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
         raise NotFound
     (show,) = shows
     if total_seats is not None and total_seats < show.total_seats:
-        someones = Claim.objects.on_seats(show_id).exclude(status=Claim.Status.BLOCKED)
-        highest = someones.aggregate(highest=Max("seat_number"))["highest"] or 0
+        in_use = Claim.objects.on_seats(show_id).exclude(status=Claim.Status.BLOCKED)
+        highest = in_use.aggregate(highest=Max("seat_number"))["highest"] or 0
         if highest > total_seats:
             raise SeatsInUse(highest_booked_seat=highest)
     return show
 
 
 def release_claims_outside_show(show: Show) -> None:
-    """Let what stands on the seats fit a show that has changed, within the transaction that changed it: no hold
-    outlives its beginning, and nothing stands on a seat that is gone."""
+    """After a change of the show: end holds when it begins, and free claims on seats that it no longer has."""
     held = Claim.objects.filter(show=show, status=Claim.Status.HELD)
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
     beyond = Claim.objects.filter(show=show, seat_number__gt=show.total_seats)
@@ -102,28 +100,28 @@ def release_claims_outside_show(show: Show) -> None:
 
 @durable_transaction
 def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
-    """Take seats of a show off sale, all or none.
+    """Block seats of a show, all or none.
 
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has not all of these seats.
     :raises SeatsUnavailable: some are booked, held or blocked already; it names them.
     :raises Busy: bookings kept the show locked for too long.
     """
-    refuse_to_block(show_id=show_id, seat_numbers=seat_numbers)
+    check_seats_to_block(show_id=show_id, seat_numbers=seat_numbers)
     return write_blocks(show_id=show_id, seat_numbers=seat_numbers, reason=reason)
 
 
 @durable_transaction
 def unblock_seat(*, show_id: int, seat_number: int) -> None:
-    """Put a blocked seat on sale again.
+    """Unblock a seat: it is on sale again.
 
     :raises NotFound: there is no such show, or the seat is not blocked.
     """
     unblock(show_id=show_id, seat_number=seat_number)
 
 
-def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
-    """Lock a show until the transaction ends, and check that these seats may be taken off sale.
+def check_seats_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
+    """Lock a show until the transaction ends, and check that these seats can be blocked.
 
     :raises NotFound, SeatOutOfRange, SeatsUnavailable: as for blocking them.
     """
@@ -136,8 +134,8 @@ def refuse_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
 
 
 def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
-    """Write what ``refuse_to_block`` has let through, within the same transaction."""
-    # What is left on them are holds that have run out.
+    """Block seats that ``check_seats_to_block`` has checked in the same transaction."""
+    # Only expired holds can be left on them.
     Claim.objects.filter(show=show_id, seat_number__in=seat_numbers, status__in=Claim.LIVE).free()
     BlockedSeat.objects.bulk_create(
         BlockedSeat(show_id=show_id, seat_number=number, status=Claim.Status.BLOCKED, reason=reason, created_at=Now())
@@ -148,7 +146,7 @@ def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> l
 
 
 def unblock(*, show_id: int, seat_number: int) -> None:
-    """Free a blocked seat, within a transaction.
+    """Unblock a seat, within a transaction.
 
     :raises NotFound: there is no such show, or the seat is not blocked.
     """
@@ -158,7 +156,7 @@ def unblock(*, show_id: int, seat_number: int) -> None:
 
 
 def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
-    """Give the blocked seats of a show, in the order of their numbers.
+    """List the blocked seats of a show by number.
 
     :raises NotFound: there is no such show.
     """

@@ -227,7 +227,7 @@ class TestShows:
         monkeypatch.setattr("reservations.admin.lock_show", book_and_lock)
         response = admin.post(self.url(show, "delete"), {"post": "yes"})
         assert response.status_code == 302
-        assert "something changed at the same moment" in told(response)
+        assert "something else changed at the same moment" in told(response)
         assert Show.objects.exists()
 
     def test_deleted_while_they_are_changed_are_a_form_error(
@@ -500,7 +500,7 @@ class TestAccounts:
         data = {"username": "carol", "password1": PASSWORD, "password2": PASSWORD, "usable_password": "true"}
         response = admin.post("/admin/core/user/add/", data)
         assert response.status_code == 302
-        assert "something changed at the same moment" in told(response)
+        assert "something else changed at the same moment" in told(response)
 
 
 def test_only_staff_come_in(client: Client, alice: User) -> None:
@@ -555,7 +555,7 @@ class TestManners:
         monkeypatch.setattr(Movie, "save", delete_and_save)
         response = admin.post(f"/admin/catalog/movie/{movie.pk}/change/", {"title": "M", "duration_minutes": 111})
         assert response.status_code == 302
-        assert "something changed at the same moment" in told(response)
+        assert "something else changed at the same moment" in told(response)
         assert not Movie.objects.exclude(pk=movie.pk).exists()
 
     def test_the_second_of_two_deletions_is_told_so(

@@ -16,14 +16,14 @@ from django.contrib.auth.password_validation import MinimumLengthValidator, get_
 from django.urls import resolve
 from graphql import GraphQLObjectType, GraphQLUnionType, build_ast_schema, get_named_type, parse, print_type, validate
 
-from catalog.api.serializers import MovieSerializer
+from catalog.api.movies import MovieSerializer
 from catalog.models import LONGEST_MOVIE, LONGEST_ROW, LONGEST_TITLE, MOST_SEATS, Show
 from core import idempotency
 from core.accounts import LONGEST_PASSWORD
+from core.api.accounts import UserSerializer
+from core.api.pages import openapi_document
 from core.api.pagination import LARGEST_PAGE
 from core.api.parsers import DEEPEST
-from core.api.serializers import UserSerializer
-from core.api.views import openapi_document
 from core.errors import RequestTimeout
 from core.models import User
 from core.server import streams
@@ -32,11 +32,13 @@ from graphql_api import limits
 from graphql_api import pagination as connections
 from graphql_api.schema import schema
 from reservations import best_seats
-from reservations.api.seat_serializers import BlockedSeatSerializer, HoldSerializer, SeatMapSerializer
-from reservations.api.serializers import BookingSerializer, ShowSerializer
+from reservations.api.bookings import BookingSerializer
+from reservations.api.holds import HoldSerializer
+from reservations.api.seats import BlockedSeatSerializer, SeatMapSerializer
+from reservations.api.shows import ShowSerializer
 from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES
-from reservations.staff import MOST_BLOCKED
+from reservations.staff import MAX_BLOCKED_AT_ONCE
 from tests.test_house import ROOT
 
 PAGE = (ROOT / "docs" / "api.md").read_text()
@@ -256,7 +258,7 @@ LIMITS: dict[str, Callable[[], list[float]]] = {
     "seats of a show": lambda: [1, MOST_SEATS],
     "seats of a row": lambda: [1, LONGEST_ROW, Show._meta.get_field("seats_per_row").default],
     "seats booked, held or looked for together": lambda: [1, best_seats.MAX_SEATS_AT_ONCE],
-    "seats blocked together": lambda: [1, MOST_BLOCKED, 1, LONGEST_REASON],
+    "seats blocked together": lambda: [1, MAX_BLOCKED_AT_ONCE, 1, LONGEST_REASON],
     "alternatives to a show": lambda: [best_seats._ALTERNATIVES],
     "a hold lasts": lambda: [settings.HOLD_SECONDS, settings.HOLD_LONGEST_SECONDS],
     "seats that an account holds of a show": lambda: [settings.HOLD_SEATS],

@@ -15,7 +15,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 from jsonschema import Draft202012Validator
 
-from core.api.views import openapi_document
+from core.api.pages import openapi_document
 from core.models import User
 from core.urls import CANONICAL, Id
 
@@ -202,6 +202,19 @@ class TestErrors:
 
     def test_have_the_codes_of_the_contract_and_no_other(self) -> None:
         assert set(COMPONENTS["schemas"]["ErrorCode"]["enum"]) == set().union(*CODES.values())
+
+    def test_have_every_fact_of_an_example_in_their_schema(self) -> None:
+        contents = [response["content"]["application/json"] for response in COMPONENTS["responses"].values()]
+        examples = [example["value"] for content in contents for example in content["examples"].values()]
+        properties = COMPONENTS["schemas"]["Error"]["properties"]
+        codes: dict[str, set[str]] = {fact: set() for fact in properties}
+        for example in examples:
+            for fact in example:
+                codes[fact].add(example["code"])
+        for fact in properties.keys() - {"code", "detail"}:
+            assert properties[fact]["description"] == f"With `{'`, `'.join(sorted(codes[fact]))}`."
+        answered = {example["code"] for example in examples} | {"method_not_allowed"}  # of an address
+        assert answered == set(COMPONENTS["schemas"]["ErrorCode"]["enum"])
 
     def test_have_a_code_and_a_detail_and_whatever_else(self) -> None:
         error = COMPONENTS["schemas"]["Error"]

@@ -1,21 +1,24 @@
-"""Who is asking: the bearer token, read the same way at both doors."""
+"""Bearer tokens: the two ways in which a REST view authenticates a request."""
+
+from typing import Any
 
 from django.http import HttpRequest
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.request import Request
 
-from core.accounts import Bearer, bearer_of_access_token
+from core.accounts import Bearer, bearer_of_access_token, user_of
 from core.errors import TokenNotValid
+from core.models import Account
 
 CHALLENGE = 'Bearer realm="api"'
 
 
-def bearer_of(request: HttpRequest) -> Bearer | None:
-    """Read ``Authorization: Bearer <access token>``; nothing else, and no session, says who is asking.
+def bearer_of(request: HttpRequest | Request) -> Bearer | None:
+    """Read ``Authorization: Bearer <access token>``; None where no token was sent.
 
-    None where no token was sent. Whether the account still stands is not looked at here.
+    Whether the account is still active is not checked. Sessions and other schemes are not accepted.
 
-    :raises TokenNotValid: a token was sent, and does not hold.
+    :raises TokenNotValid: the token is malformed or has expired.
     """
     scheme, _, token = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if scheme.lower() != "bearer":
@@ -26,8 +29,27 @@ def bearer_of(request: HttpRequest) -> Bearer | None:
     return bearer_of_access_token(token)
 
 
-class BearerAuthentication(BaseAuthentication):
-    """Marks the views that take the token; core.api.rest.View reads it."""
+class AuthenticatedRequest(Request):
+    """A request with an access token, as type checkers are to see it."""
 
-    def authenticate(self, request: Request) -> None:
-        return None
+    user: Account  # type: ignore[assignment]
+    auth: Bearer | None
+
+
+class AccessTokenAuthentication(BaseAuthentication):
+    """Reads the access token alone: the domain verifies the account in the statement that writes."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Bearer] | None:
+        bearer = bearer_of(request)
+        return (bearer, bearer) if bearer else None
+
+    def authenticate_header(self, request: Request) -> str:
+        return CHALLENGE
+
+
+class AccountAuthentication(AccessTokenAuthentication):
+    """Reads the access token and loads its account, which must still be active."""
+
+    def authenticate(self, request: Request) -> tuple[Any, Bearer] | None:
+        bearer = bearer_of(request)
+        return (user_of(bearer), bearer) if bearer else None

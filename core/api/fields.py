@@ -1,4 +1,4 @@
-"""The fields that REST reads: each takes one spelling of its value, and refuses what it would have to convert."""
+"""Strict serializer fields: each accepts one spelling of its value and converts nothing."""
 
 import re
 from datetime import UTC, date, datetime, time
@@ -23,7 +23,7 @@ class TextField(serializers.CharField):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
-        # As a pattern, the rule is not only kept but published too. Text that is trimmed must have something left.
+        # As a pattern, the rule is published too. Text that is trimmed must have something left.
         pattern = r"^[^\x00]*[^\s\x00][^\x00]*\Z" if self.trim_whitespace else r"^[^\x00]+\Z"
         self.validators = [rule for rule in self.validators if not isinstance(rule, ProhibitNullCharactersValidator)]
         self.validators.append(RegexValidator(pattern, ProhibitNullCharactersValidator.message))
@@ -32,6 +32,15 @@ class TextField(serializers.CharField):
         if not isinstance(data, str):
             self.fail("invalid")
         return str(super().to_internal_value(data))
+
+
+class JSONBooleanField(serializers.BooleanField):
+    """``true`` or ``false`` in JSON; numbers and text are refused, not converted."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if type(data) is not bool:
+            self.fail("invalid", input=data)
+        return data
 
 
 class DigitsField(serializers.IntegerField):
@@ -67,7 +76,7 @@ class DateField(serializers.DateField):
 
 
 class InstantField(serializers.DateTimeField):
-    """An ISO 8601 date and time with an offset, told in UTC."""
+    """An ISO 8601 date and time with an offset, converted to UTC."""
 
     default_error_messages = {
         "invalid": "Give an ISO 8601 date and time with an offset, as 2026-12-24T18:30:00Z.",

@@ -1,73 +1,32 @@
-"""How the OpenAPI document is made. A view tells with ``describe`` what is its own; what it shares with others of
-its kind is added here, with examples made by the code that answers."""
+"""The OpenAPI document, made of what views declare with ``@operation`` and of their permissions.
+
+Examples of refusals are made by the code that answers them.
+"""
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiAuthenticationExtension
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+import orjson
+import yaml
+from django.http import HttpResponse
+from drf_spectacular import openapi
+from drf_spectacular.plumbing import ResolvedComponent
+from drf_spectacular.settings import spectacular_settings
+from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse
 from rest_framework import exceptions
+from rest_framework.permissions import IsAdminUser
 
-from core.api.rest import INTERNAL_ERROR, explain
-from core.errors import (
-    Busy,
-    DatabaseUnavailable,
-    DomainError,
-    IdempotencyInProgress,
-    IdempotencyKeyInvalid,
-    IdempotencyKeyReused,
-    Invalid,
-    MalformedJSON,
-    NotAuthenticated,
-    NotFound,
-    OutcomeUnknown,
-    Overloaded,
-    PayloadTooLarge,
-    RequestTimeout,
-    TokenNotValid,
-)
+from core import errors
+from core.api.exceptions import error_response
+from core.api.operations import Operation
+from core.api.pagination import PageQuery
 
-HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-ID": {
-        "description": "The request's name in the server's log; the client's own, if it sent a usable one.",
-        "required": True,
-        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,64}$"},
-    },
-    "X-Total-Count": {
-        "description": "Rows on all pages together.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "Link": {
-        "description": 'The neighbouring pages, `rel="next"` and `rel="prev"`, where there are any.',
-        "schema": {"type": "string"},
-        "example": '</movies/?limit=20&offset=40>; rel="next", </movies/?limit=20&offset=0>; rel="prev"',
-    },
-    "WWW-Authenticate": {
-        "description": "How to authenticate, and what was wrong.",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": 'Bearer realm="api", error="token_not_valid"',
-    },
-    "ETag": {
-        "description": "Names this state of the answer; send it back as `If-None-Match`.",
-        "required": True,
-        "schema": {"type": "string"},
-        "example": '"6f1c0f2e-5b0c-4a38-9f55-2f6f4b7c1d10"',
-    },
-    "Idempotent-Replayed": {
-        "description": "`true` where this is the answer to an earlier request with the same `Idempotency-Key`.",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-    "Retry-After": {
-        "description": "Seconds to wait before the next try.",
-        "required": True,
-        "schema": {"type": "integer", "minimum": 1},
-    },
-}
+HEADERS: dict[str, dict[str, Any]] = spectacular_settings.APPEND_COMPONENTS["headers"]
+EXAMPLES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "examples.yaml").read_text())
 
 _IDEMPOTENCY_KEY = OpenApiParameter(
     "Idempotency-Key",
@@ -83,114 +42,141 @@ _IF_NONE_MATCH = OpenApiParameter(
     "If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the answer that you have."
 )
 
-_NOTE = "x-describe"  # carries what a view told to add_what_is_shared, and is gone from the document
 
+class AutoSchema(openapi.AutoSchema):
+    """Documents an operation by what it declares, its view's permissions, and what it shares with its kind."""
 
-class BearerScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
-    """Tells Swagger UI's Authorize button what to send."""
+    @property
+    def declared(self) -> Operation:
+        declared: Operation = getattr(self.view, self.method.lower()).operation
+        return declared
 
-    target_class = "core.api.authentication.BearerAuthentication"
-    name = "bearer"
+    def get_operation_id(self) -> str:
+        return self.declared.operation_id
 
-    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
-        return {
-            "type": "http",
-            "scheme": "bearer",
-            "bearerFormat": "JWT",
-            "description": "The `access` token that `POST /login` answers.",
-        }
+    def get_summary(self) -> str:
+        return self.declared.summary
 
-    def get_security_requirement(self, auto_schema: Any) -> list[dict[str, list[Any]]]:
-        """Ask the view's own permissions whether they let in nobody in particular; then the token may be left out."""
-        view = auto_schema.view
+    def get_tags(self) -> list[str]:
+        """Take the tag from the view, or else the name of its module."""
+        return [getattr(self.view, "tag", None) or type(self.view).__module__.rpartition(".")[2]]
+
+    def get_auth(self) -> list[Any]:
+        """Make the token optional where the view's permissions admit an anonymous request."""
+        view = self.view
+        if not view.get_authenticators():
+            return [{}]
         open_to_all = all(permission.has_permission(view.request, view) for permission in view.get_permissions())
-        return [{}, {self.name: []}] if open_to_all else [{self.name: []}]
+        return [{}, {"bearer": []}] if open_to_all else [{"bearer": []}]
 
+    def get_request_serializer(self) -> Any:
+        return self.declared.request
 
-def describe(
-    name: str,
-    summary: str,
-    *,
-    answer: Any,
-    status: int = 200,
-    media_type: str | None = None,
-    example: Any = None,
-    leads_to: Mapping[str, Mapping[str, str]] | None = None,
-    refuses: Iterable[type[DomainError]] = (),
-    staff: bool = False,
-    paged: bool = False,
-    database: bool = True,
-    keyed: bool = False,
-    kept: bool = False,
-    **options: Any,
-) -> Any:
-    """Document an operation under the name that clients generated from the document call it by.
+    def get_response_serializers(self) -> Any:
+        declared = self.declared
+        key = (self._status, declared.media_type) if declared.media_type else self._status
+        return {key: OpenApiResponse(declared.response, description=HTTPStatus(self._status).phrase)}
 
-    ``leads_to`` names operations, and what of the answer they are sent; ``refuses`` is what it alone refuses,
-    ``staff`` that others are refused, ``paged`` that it answers with ``answer_page``, ``database`` that it asks the
-    database, ``keyed`` that it takes an idempotency key, ``kept`` that it answers with ``answer_kept``. The examples
-    are those of the serializers.
-    """
-    note = {
-        "leads_to": leads_to or {},
-        "refuses": refuses,
-        "staff": staff,
-        "paged": paged,
-        "database": database,
-        "keyed": keyed,
-        "kept": kept,
-    }
-    options["parameters"] = [
-        *options.get("parameters", ()),
-        *([_IDEMPOTENCY_KEY] if keyed else []),
-        *([_IF_NONE_MATCH] if kept else []),
-    ]
-    sample = example or getattr(getattr(answer, "child", answer), "example", None)
-    examples = [OpenApiExample(name, value=sample, response_only=True, status_codes=[str(status)])] if sample else []
-    if sent := getattr(options.get("request"), "example", None):
-        fields = options["request"]().fields
-        value = {field: given for field, given in sent.items() if not fields[field].read_only}
-        examples.append(OpenApiExample(name, value=value, request_only=True))
-    return extend_schema(
-        operation_id=name,
-        summary=summary,
-        responses={
-            (status, media_type) if media_type else status: OpenApiResponse(
-                answer, description=HTTPStatus(status).phrase
-            )
-        },
-        examples=examples,
-        extensions={_NOTE: note},
-        **options,
-    )
+    def get_override_parameters(self) -> list[Any]:
+        declared = self.declared
+        return [
+            *([declared.query] if declared.query else []),
+            *([_IDEMPOTENCY_KEY] if declared.verb else []),
+            *([_IF_NONE_MATCH] if declared.etag else []),
+        ]
 
+    def get_examples(self) -> list[OpenApiExample]:
+        """Take the examples of the serializers, or of the operation."""
+        name, status, examples = self.declared.operation_id, str(self._status), []
+        if answered := EXAMPLES.get(name) or EXAMPLES.get(_component_name(self.declared.response)):
+            examples += [OpenApiExample(name, value=answered, response_only=True, status_codes=[status])]
+        if sent := EXAMPLES.get(_component_name(self.declared.request)):
+            fields = self.declared.request().fields
+            sent = {field: value for field, value in sent.items() if not fields[field].read_only}
+            examples += [OpenApiExample(name, value=sent, request_only=True)]
+        return examples
 
-def add_what_is_shared(result: dict[str, Any], **_: Any) -> dict[str, Any]:
-    """Add to each operation the refusals and the headers that it shares with its kind (a drf-spectacular hook)."""
-    responses: dict[str, Any] = {}
-    for path, operations in result["paths"].items():
-        for method, operation in operations.items():
-            note = operation.pop(_NOTE)
-            (answer,) = operation["responses"].values()
-            also = (("X-Total-Count", "Link"), "paged"), (("Idempotent-Replayed",), "keyed"), (("ETag",), "kept")
-            answer["headers"] = _headers(
-                "X-Request-ID", *(name for names, kind in also if note[kind] for name in names)
-            )
-            if note["kept"]:
-                unchanged = {"description": "Nothing has changed.", "headers": _headers("X-Request-ID", "ETag")}
-                operation["responses"]["304"] = unchanged
-            if note["leads_to"]:
-                answer["links"] = {
-                    name: {"operationId": name, "requestBody": body} for name, body in note["leads_to"].items()
+    def get_operation(self, *args: Any) -> Any:
+        """Add the headers of the answer, 304, and the refusals."""
+        document: Any = super().get_operation(*args)
+        declared = self.declared
+        is_paged = declared.query and issubclass(declared.query, PageQuery)
+        responses = document["responses"]
+        (answer,) = responses.values()
+        answer["headers"] = _references(
+            "X-Request-ID",
+            *(["X-Total-Count", "Link"] if is_paged else []),
+            *(["Idempotent-Replayed"] if declared.verb else []),
+            *(["ETag"] if declared.etag else []),
+        )
+        if declared.links:
+            answer["links"] = {
+                name: {"operationId": name, "requestBody": body} for name, body in declared.links.items()
+            }
+        if declared.etag:
+            headers = _references("X-Request-ID", "ETag")
+            responses["304"] = {"description": "Nothing has changed.", "headers": headers}
+        by_status: dict[int, list[HttpResponse]] = {}
+        for refusal in self._refusals(document):
+            response = error_response(refusal)
+            by_status.setdefault(response.status_code, []).append(response)
+        responses |= {str(status): self._register_refusals(group) for status, group in by_status.items()}
+        responses["500"] = {"$ref": "#/components/responses/InternalError"}
+        return {**document, "responses": dict(sorted(responses.items()))}
+
+    @property
+    def _status(self) -> int:
+        return 204 if self.declared.response is None else self.declared.status
+
+    def _refusals(self, document: dict[str, Any]) -> Iterator[Exception]:
+        """Give an instance of each refusal that the operation can answer."""
+        declared, security = self.declared, document["security"]
+        kinds: list[type[errors.DomainError]] = []
+        if declared.request:
+            kinds += [errors.Invalid, errors.MalformedJSON, errors.PayloadTooLarge, errors.RequestTimeout]
+            yield exceptions.UnsupportedMediaType("text/plain")
+        if declared.query:
+            kinds += [errors.Invalid]
+        if security != [{}]:
+            kinds += [errors.TokenNotValid] if {} in security else [errors.NotAuthenticated, errors.TokenNotValid]
+        if {} not in security and any(isinstance(each, IsAdminUser) for each in self.view.get_permissions()):
+            yield exceptions.PermissionDenied()
+        if "{" in self.path:
+            kinds += [errors.NotFound]
+        if declared.database:
+            kinds += [errors.Busy, errors.DatabaseUnavailable]
+            kinds += [errors.OutcomeUnknown] if self.method != "GET" else []
+        if self.path != "/livez":
+            kinds += [errors.Overloaded]
+        if declared.verb:
+            kinds += [errors.IdempotencyKeyInvalid, errors.IdempotencyKeyReused, errors.IdempotencyInProgress]
+            kinds += declared.verb.refusals
+        for kind in dict.fromkeys([*kinds, *declared.refusals]):
+            yield kind(**kind.example)
+        yield exceptions.NotAcceptable()
+
+    def _register_refusals(self, group: list[HttpResponse]) -> dict[str, str]:
+        """Register the refusals that share a status as one response, and give the reference to it."""
+        bodies = [orjson.loads(response.content) for response in group]
+        headers = [HEADERS.keys() & response.headers.keys() for response in group]
+        always = set.intersection(*headers)
+        sometimes = {name: {**HEADERS[name], "required": False} for name in sorted(set.union(*headers) - always)}
+        response = {
+            "description": "\n".join(
+                f"- `{body['code']}`: {_meaning(response, body)}" for response, body in zip(group, bodies, strict=True)
+            ),
+            "headers": {**_references("X-Request-ID", *sorted(always)), **sometimes},
+            "content": {
+                "application/json": {
+                    "schema": {"$ref": "#/components/schemas/Error"},
+                    "examples": {body["code"]: {"value": body} for body in bodies},
                 }
-            for status, group in sorted(_by_status(_refusals(path, method, operation, note)).items()):
-                name = "Or".join(body["code"].title().replace("_", "") for body, _, _ in group)
-                responses[name] = _response(group)
-                operation["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
-    result["components"]["responses"] = dict(sorted(responses.items()))
-    result["components"]["headers"] = HEADERS
-    result["components"]["schemas"] |= _errors(responses.values())
-    return result
+            },
+        }
+        name = "Or".join(body["code"].title().replace("_", "") for body in bodies)
+        component = ResolvedComponent(name=name, type=ResolvedComponent.RESPONSE, schema=response, object=name)
+        self.registry.register_on_missing(component)
+        return component.ref
 
 
 def name_partial_changes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
@@ -199,105 +185,18 @@ def name_partial_changes(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     return dict(json.loads(text))
 
 
-def _refusals(path: str, method: str, operation: dict[str, Any], note: dict[str, Any]) -> Iterator[Exception]:
-    """Give an instance of each refusal that the operation can answer."""
-    security = operation["security"]
-    kinds: list[type[DomainError]] = []
-    if "requestBody" in operation:
-        kinds += [Invalid, MalformedJSON, PayloadTooLarge, RequestTimeout]
-        yield exceptions.UnsupportedMediaType("text/plain")
-    if any(parameter["in"] == "query" for parameter in operation.get("parameters", ())):
-        kinds += [Invalid]
-    if security != [{}]:
-        kinds += [TokenNotValid] if {} in security else [NotAuthenticated, TokenNotValid]
-    if note["staff"]:
-        yield exceptions.PermissionDenied()
-    if "{" in path:
-        kinds += [NotFound]
-    if note["database"]:
-        kinds += [Busy, DatabaseUnavailable]
-    if note["database"] and method != "get":
-        kinds += [OutcomeUnknown]
-    if path != "/livez":
-        kinds += [Overloaded]
-    if note["keyed"]:
-        kinds += [IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress]
-    for kind in dict.fromkeys([*kinds, *note["refuses"]]):
-        yield kind(**kind.example)
-    yield exceptions.NotAcceptable()
+def _component_name(serializer: Any) -> str:
+    """Give the name of a serializer's component, for one or for many."""
+    serializer = getattr(serializer, "child", serializer)
+    kind = serializer if isinstance(serializer, type) else type(serializer)
+    return kind.__name__.removesuffix("Serializer")
 
 
-def _by_status(refusals: Iterable[Exception]) -> dict[int, list[tuple[dict[str, Any], str, dict[str, str]]]]:
-    """Give body, meaning and headers of each refusal, and of the fault that nothing excludes."""
-    groups = {500: [(INTERNAL_ERROR, "A fault of the server; nothing else is told.", dict[str, str]())]}
-    for refusal in refusals:
-        status, body, headers = explain(refusal)
-        words = (type(refusal).__doc__ or body["detail"]).strip().splitlines()[0].replace("``", "`")
-        groups.setdefault(status, []).append((body, words, headers))
-    return groups
+def _references(*headers: str) -> dict[str, dict[str, str]]:
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in headers}
 
 
-def _response(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
-    return {
-        "description": "\n".join(f"- `{body['code']}`: {words}" for body, words, _ in group),
-        "headers": {**_headers("X-Request-ID"), **_headers_of(group)},
-        "content": {
-            "application/json": {
-                "schema": {"$ref": "#/components/schemas/Error"},
-                "examples": {body["code"]: {"value": body} for body, _, _ in group},
-            }
-        },
-    }
-
-
-def _headers_of(group: list[tuple[dict[str, Any], str, dict[str, str]]]) -> dict[str, Any]:
-    """Give the headers of refusals that share a status; one that not all of them have is not required."""
-    told = [set(headers) for _, _, headers in group]
-    always = set.intersection(*told)
-    sometimes = {name: {**HEADERS[name], "required": False} for name in sorted(set.union(*told) - always)}
-    return {**_headers(*sorted(always)), **sometimes}
-
-
-def _headers(*names: str) -> dict[str, Any]:
-    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-
-
-def _errors(responses: Iterable[dict[str, Any]]) -> dict[str, Any]:
-    """Make the schema of an error from the examples: every code, and every fact with the codes that it comes with."""
-    codes = {"method_not_allowed"}  # not the answer of any operation, but of an address
-    facts: dict[str, dict[str, Any]] = {}
-    for response in responses:
-        for code, example in response["content"]["application/json"]["examples"].items():
-            codes.add(code)
-            for fact in example["value"].keys() - INTERNAL_ERROR.keys():
-                facts.setdefault(fact, {})[code] = _type_of(example["value"][fact])
-    known = {
-        fact: {**next(iter(of.values())), "description": f"With `{'`, `'.join(sorted(of))}`."}
-        for fact, of in sorted(facts.items())
-    }
-    return {
-        "Error": {
-            "type": "object",
-            "description": "What every refusal and every fault is told as, with the facts of its kind.",
-            "properties": {
-                "code": {"allOf": [{"$ref": "#/components/schemas/ErrorCode"}], "description": "For programs; stays."},
-                "detail": {"type": "string", "description": "For people; may change."},
-                **known,
-            },
-            "required": ["code", "detail"],
-            "additionalProperties": True,
-        },
-        "ErrorCode": {"type": "string", "enum": sorted(codes)},
-    }
-
-
-def _type_of(fact: Any) -> dict[str, Any]:
-    """Make the schema of a fact from an example of it; an object whose members are all lists has any names."""
-    if isinstance(fact, list):
-        return {"type": "array", "items": _type_of(fact[0])}
-    if isinstance(fact, dict):
-        types = {name: _type_of(value) for name, value in fact.items()}
-        if all(isinstance(value, list) for value in fact.values()):
-            return {"type": "object", "additionalProperties": next(iter(types.values()))}
-        return {"type": "object", "properties": types, "required": [*types]}
-    return {"type": {int: "integer", str: "string"}[type(fact)]}
+def _meaning(response: HttpResponse, body: dict[str, str]) -> str:
+    """Say when an error is answered: as its class does, if that is ours."""
+    refusal = getattr(response, "refusal", None)
+    return str(refusal.__doc__ if refusal else body["detail"]).strip().splitlines()[0].replace("``", "`")

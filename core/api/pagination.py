@@ -1,26 +1,21 @@
-"""Lists over REST: a page of one, and answers that are kept while nothing changes."""
+"""Pages of lists: plain arrays, with the total and the neighbouring pages in headers."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
-from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.http.response import ResponseHeaders
-from django.utils.cache import get_conditional_response
-from rest_framework import serializers
+from rest_framework import pagination
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.utils.urls import replace_query_param
 
 from core.api.fields import DigitsField
-from core.api.rest import answer
-from core.kept import Kept
+from core.api.serializers import QuerySerializer
 
 LARGEST_PAGE = 1000
 LARGEST_OFFSET = 999_999_999
 
-Q = TypeVar("Q", bound=QuerySet[Any])
 
-
-class PageQuery(serializers.Serializer[Any]):
-    """What every list takes; a list's own filters are added to it."""
+class PageQuery(QuerySerializer):
+    """The query parameters of every list; a list's own filters are added to it."""
 
     limit = DigitsField(
         min_value=1, max_value=LARGEST_PAGE, default=LARGEST_PAGE, help_text=f"Rows a page, 1 to {LARGEST_PAGE}."
@@ -30,61 +25,37 @@ class PageQuery(serializers.Serializer[Any]):
     )
 
 
-def answer_page(
-    request: HttpRequest,
-    rows: Q,
-    write_rows: Callable[[Q], list[dict[str, Any]]],
-    *,
-    limit: int,
-    offset: int,
-) -> HttpResponse:
-    """Answer one page of the rows as a plain array, with headers that lead to the others."""
-    page = write_rows(rows[offset : offset + limit])
-    is_last = len(page) < limit and (page or not offset)
-    total = offset + len(page) if is_last else rows.count()
-    links = []
-    if offset + limit < total:
-        links.append(_link(request, "next", limit, offset + limit))
-    if offset > 0:
-        links.append(_link(request, "prev", min(limit, offset), max(0, offset - limit)))
-    return answer(page, headers={"X-Total-Count": str(total)} | ({"Link": ", ".join(links)} if links else {}))
+class LimitOffsetPagination(pagination.LimitOffsetPagination):
+    """Pages by ``limit`` and ``offset``, which ``PageQuery`` has validated."""
 
+    default_limit = max_limit = LARGEST_PAGE
+    request: Request
+    limit: int
+    offset: int
+    count: int
 
-def _link(request: HttpRequest, rel: str, limit: int, offset: int) -> str:
-    query = request.GET.copy()
-    query["limit"], query["offset"] = str(limit), str(offset)
-    return f'<{request.build_absolute_uri(request.path)}?{query.urlencode()}>; rel="{rel}"'
+    def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
+        """Slice the queryset; a serializer may still choose its columns."""
+        self.request, self.queryset = request, queryset
+        self.limit, self.offset = self.get_limit(request) or LARGEST_PAGE, self.get_offset(request)
+        return queryset[self.offset : self.offset + self.limit]
 
+    def get_headers(self, data: Any) -> dict[str, str]:
+        """Give the headers of a page that has been serialized."""
+        # A page that is not full is the last, so that the rows need not be counted.
+        is_last = len(data) < self.limit and (data or not self.offset)
+        self.count = self.offset + len(data) if is_last else self.queryset.count()
+        neighbours = {"next": self.get_next_link(), "prev": self.get_previous_link()}
+        links = ", ".join(f'<{url}>; rel="{rel}"' for rel, url in neighbours.items() if url)
+        return {"X-Total-Count": str(self.count), **({"Link": links} if links else {})}
 
-# --- Answers that are kept ----------------------------------------------------------------------
+    def get_paginated_response(self, data: Any) -> Response:
+        return Response(data, headers=self.get_headers(data))
 
-_MOST_KEPT = 64
-_LARGEST_KEPT = 256 * 1024  # bytes; a thousand movies have some 70 kB
-_OTHER_CONDITIONS = {"HTTP_IF_MATCH", "HTTP_IF_UNMODIFIED_SINCE"}
-_kept: Kept[HttpResponse] = Kept(_MOST_KEPT)
-
-
-def answer_kept(request: HttpRequest, version: str | None, answered: Callable[[], HttpResponse]) -> HttpResponse:
-    """Answer as ``answered`` does, or with what it answered for this address and version before.
-
-    The version is the ``ETag``: whoever sends it as ``If-None-Match`` is told 304 while it stays.
-    """
-    if version is None:
-        return answered()
-
-    address = request.build_absolute_uri()
-    response = _kept.answer(address, version, answered, worth=lambda told: len(told.content) <= _LARGEST_KEPT)
-    told = HttpResponse(response.content, status=response.status_code)
-    told.headers = ResponseHeaders(response.headers)  # of its own, for middleware to add to
-    return answer_named(request, version, lambda: told)
-
-
-def answer_named(request: HttpRequest, name: str, answered: Callable[[], HttpResponse]) -> HttpResponse:
-    """Answer as ``answered`` does, with the name of what it tells as ``ETag``; or 304 to whoever has it already."""
-    etag = f'"{name}"'
-    unchanged = None
-    if not _OTHER_CONDITIONS & request.META.keys():  # which are for those who write
-        unchanged = get_conditional_response(request, etag=etag)
-    response: HttpResponse = unchanged or answered()
-    response.headers["ETag"], response.headers["Cache-Control"] = etag, "no-cache"  # ask each time
-    return response
+    def get_previous_link(self) -> str | None:
+        """Link to the rows before this page, without repeating any of it."""
+        if not self.offset:
+            return None
+        url = self.request.build_absolute_uri()
+        url = replace_query_param(url, self.limit_query_param, min(self.limit, self.offset))
+        return replace_query_param(url, self.offset_query_param, max(0, self.offset - self.limit))

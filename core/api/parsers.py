@@ -1,13 +1,15 @@
-"""Reading a JSON body, strictly: what is not plain JSON is refused, never guessed at."""
+"""Strict JSON: duplicate keys, NaN, half surrogate pairs and deep nesting are refused."""
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest, UnreadablePostError
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
 
 from core.errors import MalformedJSON, PayloadTooLarge
 
@@ -16,27 +18,56 @@ DEEPEST = 100  # levels of nesting
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def read_json(request: HttpRequest) -> Any:
-    """Give the value that the body holds; an empty body is an empty object.
+class StrictJSONParser(BaseParser):
+    """Parses a JSON body; what is not plain JSON is refused, never guessed at."""
 
-    :raises MalformedJSON: not UTF-8, not JSON, a key twice, a number or a nesting beyond reason, half a character.
+    media_type = "application/json"
+
+    def parse(self, stream: Any, media_type: str | None = None, parser_context: Mapping[str, Any] | None = None) -> Any:
+        assert parser_context
+        return parse_json(read_body(parser_context["request"]))
+
+
+def read_body(request: HttpRequest | Request) -> bytes:
+    """Read the body of a request.
+
+    :raises MalformedJSON: it comes in chunks, or broke off.
     :raises PayloadTooLarge: longer than ``DATA_UPLOAD_MAX_MEMORY_SIZE``.
     """
-    refuse_chunks(request)
+    refuse_chunked_body(request)
     try:
-        body = request.body
+        body: bytes = request.body
+        return body
     except RequestDataTooBig as fault:
         raise PayloadTooLarge from fault
     except UnreadablePostError as fault:
         raise MalformedJSON(reason="it broke off") from fault
+
+
+def refuse_chunked_body(request: HttpRequest | Request) -> None:
+    """Refuse a body without a length: Django would take it for an empty one.
+
+    :raises MalformedJSON: it comes in chunks.
+    """
+    if "HTTP_TRANSFER_ENCODING" in request.META and not request.META.get("CONTENT_LENGTH"):
+        raise MalformedJSON(reason="send it in one piece, with a Content-Length")
+
+
+def parse_json(body: bytes) -> Any:
+    """Parse a JSON text; an empty one is an empty object.
+
+    :raises MalformedJSON: not UTF-8, not JSON, a key twice, a number or a nesting beyond reason, half a character.
+    """
     if not body:
         return {}
     try:
         text = body.decode()
-        # A Decimal is nobody's idea of an integer: 5.0 stays apart from 5 at both doors.
+        # Fractions become Decimals, which no integer field takes: 5.0 stays apart from 5 in both APIs.
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=Decimal)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on half of a surrogate pair
+        if _depth(value) > DEEPEST:
+            raise RecursionError
     except RecursionError as fault:
         raise MalformedJSON(reason="it is nested too deeply") from fault
     except UnicodeError as fault:
@@ -45,33 +76,14 @@ def read_json(request: HttpRequest) -> Any:
         raise MalformedJSON(reason=f"{fault.msg} at line {fault.lineno} column {fault.colno}") from fault
     except ValueError as fault:  # an integer of thousands of digits
         raise MalformedJSON(reason="a number is too long") from fault
-    if _is_deeper_than(DEEPEST, value):
-        raise MalformedJSON(reason="it is nested too deeply")
     return value
 
 
-def _is_deeper_than(levels: int, value: Any) -> bool:
-    """Tell whether lists and objects are within each other more often than so; Python's own limit varies."""
-    level = [value]
-    for _ in range(levels):
-        level = [
-            inner
-            for outer in level
-            if isinstance(outer, dict | list)
-            for inner in (outer.values() if isinstance(outer, dict) else outer)
-        ]
-        if not level:
-            return False
-    return any(isinstance(inner, dict | list) for inner in level)
-
-
-def refuse_chunks(request: HttpRequest) -> None:
-    """Refuse a body without a length, which would be taken for an empty one.
-
-    :raises MalformedJSON: it comes in chunks.
-    """
-    if "Transfer-Encoding" in request.headers and not request.META.get("CONTENT_LENGTH"):
-        raise MalformedJSON(reason="send it in one piece, with a Content-Length")
+def _depth(value: Any) -> int:
+    """Count the levels of lists and objects within each other; Python's own limit varies."""
+    if not isinstance(value, dict | list):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _object(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:

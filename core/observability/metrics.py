@@ -145,6 +145,13 @@ def counted(verb: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
+def count_operation(operation: str, outcome: str, door: str) -> None:
+    """Count what came of an operation: ``done``, ``replayed``, or the code of a refusal."""
+    outcomes = _outcomes.get()
+    if outcomes is not None:
+        outcomes.append((operation, outcome))
+
+
 def _outcome(told: Any, outcome: str) -> str:
     return "replayed" if getattr(told, "replayed", False) else outcome
 

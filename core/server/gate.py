@@ -34,7 +34,7 @@ from django.db import connections
 from django.http import HttpResponse
 from django.urls import set_script_prefix
 
-from core.api.rest import answer_exception
+from core.api.exceptions import error_response
 from core.errors import DomainError, Invalid, LockNotAvailable, Overloaded, PayloadTooLarge, RequestTimeout
 from core.observability import metrics, tracing
 from core.server.refusals import Refused
@@ -131,7 +131,7 @@ def _settle(set_outcome: Callable[[Any], None], outcome: Any) -> None:
         set_outcome(outcome)
     except asyncio.InvalidStateError:  # nobody waits any more
         if isinstance(outcome, EventStream):
-            outcome.pieces.close()
+            outcome.source.close()
 
 
 class Gate(BaseHandler):
@@ -200,6 +200,8 @@ class Gate(BaseHandler):
         while True:
             can_retry = time.monotonic() + pause < until
             response = await lane.take(partial(self._in_thread, scope, body, can_retry))
+            if isinstance(response, EventStream):
+                self._streams.admit(response)
             if response is not None:
                 return response
             await asyncio.sleep(pause)
@@ -223,11 +225,10 @@ class Gate(BaseHandler):
         try:
             request = ASGIRequest(scope, BytesIO(body))
         except UnicodeDecodeError:
-            return answer_exception(Invalid(errors={}))
+            return error_response(Invalid(errors={}))
         if "CONTENT_LENGTH" in request.META:
             request.META["CONTENT_LENGTH"] = str(len(body))
         request.META["core.can_retry"] = can_retry
-        request.META["core.server.streams"] = self._streams
         metrics.begin_try()
         with tracing.within(scope):
             response = self.get_response(request)

@@ -17,7 +17,7 @@ from typing import Any, cast
 import orjson
 from django.conf import settings
 
-from core.api.rest import answer_exception
+from core.api.exceptions import error_response
 from core.errors import DomainError
 from core.observability import metrics
 
@@ -56,7 +56,7 @@ def _ready_made(
     kind: Callable[[], DomainError], to_the_graph: bool, origin: bytes | None
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
     refusal = kind()
-    response = answer_exception(refusal)
+    response = error_response(refusal)
     if to_the_graph:
         error = {"message": str(refusal), "extensions": {"code": refusal.code, **refusal.facts}}
         response.content = orjson.dumps({"data": None, "errors": [error]})

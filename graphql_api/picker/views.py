@@ -8,7 +8,7 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 
 from catalog.models import Show
-from core.api.rest import answer as json_answer
+from core.api.renderers import json_response as json_answer
 
 
 @csrf_exempt  # a POST is told what it would be told anywhere else: that the address does not take it

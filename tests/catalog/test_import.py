@@ -29,14 +29,14 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Any:
 
 def test_adds_films_and_ignores_further_columns(run: Any) -> None:
     out, _ = run(GOOD)
-    assert out == "3 films added, 0 were there already, 0 bad rows skipped.\n"
+    assert out == "3 movies added, 0 existed already, 0 bad rows skipped.\n"
     assert Movie.objects.get(title="Crouching Tiger, Hidden Dragon").duration_minutes == 120
 
 
 def test_leaves_films_alone_that_are_there(run: Any) -> None:
     run(GOOD)
     out, _ = run(GOOD + "Brazil,94,1985\nBrazil,94,1985\n")
-    assert out == "1 films added, 4 were there already, 0 bad rows skipped.\n"
+    assert out == "1 movies added, 4 existed already, 0 bad rows skipped.\n"
     assert Movie.objects.filter(title="Brazil").count() == 2
 
 
@@ -72,7 +72,7 @@ def test_writes_nothing_unless_every_row_is_good(run: Any, capsys: pytest.Captur
 
 def test_writes_the_good_rows_if_told_so(run: Any) -> None:
     out, err = run(BAD, "--skip-bad")
-    assert out == "1 films added, 0 were there already, 8 bad rows skipped.\n"
+    assert out == "1 movies added, 0 existed already, 8 bad rows skipped.\n"
     assert len(err.splitlines()) == 8
 
 

@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 
 from catalog.models import Movie, Show
-from core.kept import Kept
 from core.models import User
 
 pytestmark = pytest.mark.django_db
@@ -216,8 +215,17 @@ class TestKeptAnswers:
     ) -> None:
         assert self.tag(rest, **condition).status_code == 200
 
-    def test_are_not_kept_where_they_are_large(self, rest: Any, films: list[Movie], monkeypatch: Any) -> None:
-        monkeypatch.setattr("core.api.pagination._LARGEST_KEPT", 10)
-        monkeypatch.setattr("core.api.pagination._kept", kept := Kept(64))
+    @pytest.mark.parametrize(("limit", "statements"), [(10, 2), (10_000, 1)])
+    def test_are_not_kept_where_they_are_large(
+        self,
+        rest: Any,
+        films: list[Movie],
+        monkeypatch: Any,
+        django_assert_num_queries: Any,
+        limit: int,
+        statements: int,
+    ) -> None:
+        monkeypatch.setattr("catalog.api.movies.LARGEST_CACHED", limit)
         assert self.tag(rest)["ETag"]
-        assert not kept
+        with django_assert_num_queries(statements):
+            self.tag(rest)

@@ -44,7 +44,7 @@ class TestSameTokenRefreshing:
             lambda: refresh(token=token, address=HERE),
             lambda: refresh(token=token, address=HERE),
             module=accounts,
-            stop_after="_spend",
+            stop_after="_revoke",
             monkeypatch=monkeypatch,
         )
         assert isinstance(first, TokenPair)
@@ -58,7 +58,7 @@ class TestSameTokenRefreshing:
         self.race(token, monkeypatch)
 
     def test_is_lost_with_the_libraries_own_blacklisting(self, token: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(accounts, "_spend", lambda token: token.blacklist())
+        monkeypatch.setattr(accounts, "_revoke", lambda token: token.blacklist())
         with pytest.raises(AssertionError, match=r"isinstance.TokenPair.*TokenNotValid"):
             self.race(token, monkeypatch)
 
@@ -74,7 +74,7 @@ class TestSameTokenRefreshing:
             lambda: log_out(token=token),
             lambda: refresh(token=token, address=HERE),
             module=accounts,
-            stop_after="_spend",
+            stop_after="_revoke",
             monkeypatch=monkeypatch,
         )
         assert left is None
@@ -89,7 +89,7 @@ def test_an_account_deleted_at_the_same_moment_is_no_fault(
     token = log_in(username="alice", password=PASSWORD, address=HERE).refresh
     calls: dict[str, Any] = {
         "log_in": (lambda: log_in(username="alice", password=PASSWORD, address=HERE), accounts, "authenticate"),
-        "refresh": (lambda: refresh(token=token, address=HERE), accounts, "_spend"),
+        "refresh": (lambda: refresh(token=token, address=HERE), accounts, "_revoke"),
         "book_seat": (lambda: book_seat(user=alice, show_id=show.pk, seat_number=1), booking, "_clock"),
     }
     call, module, stop_after = calls[verb]
@@ -127,6 +127,6 @@ class TestTries:
             if counted >= settings.THROTTLES[budget][0]:
                 raise Throttled(retry_after=1)
 
-        monkeypatch.setattr(throttling, "_spend", careless)
+        monkeypatch.setattr(throttling, "_count", careless)
         with pytest.raises(AssertionError, match="20 == 5"):
             self.race(settings)

@@ -11,13 +11,13 @@ from django.http import HttpRequest
 from core.errors import Overloaded
 from core.server import streams as module
 from core.server.gate import Gate
-from core.server.streams import EventStream, Streams
+from core.server.streams import EventStream, Streams, can_stream
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 
 
-class Pieces:
-    """What a test wants to be told."""
+class Source:
+    """Gives what a test wants to be sent."""
 
     def __init__(self) -> None:
         self.waiting: list[bytes] = []
@@ -48,8 +48,8 @@ class Client:
 
     def __init__(self, streams: Streams | None = None, until: float | None = None) -> None:
         self.streams = streams or Streams()
-        self.pieces = Pieces()
-        self.response = EventStream(b"first", self.pieces, last=b"last", until=until)
+        self.source = Source()
+        self.response = EventStream(b"first", self.source, last=b"last", until=until)
         self.sent: list[bytes] = []
         self.has_ended = False
         self._reads = asyncio.Event()
@@ -81,7 +81,7 @@ class Client:
 
     async def ends(self, within: float = 3) -> None:
         await asyncio.wait_for(self.task, within)
-        assert self.pieces.is_closed
+        assert self.source.is_closed
         assert not self.streams._open
 
 
@@ -93,8 +93,8 @@ def test_tells_the_first_at_once_and_then_what_comes() -> None:
     async def story() -> None:
         client = Client()
         assert await client.hears(1) == [b"first"]
-        client.pieces.tell(b"1")
-        client.pieces.tell(b"2", b"3")
+        client.source.tell(b"1")
+        client.source.tell(b"2", b"3")
         assert await client.hears(4) == [b"first", b"1", b"2", b"3"]
         client.leave()
         await client.ends()
@@ -116,7 +116,7 @@ class TestEnds:
         async def story() -> None:
             client = Client()
             await client.hears(1)
-            client.pieces.end()
+            client.source.end()
             await client.ends(within=0.5)
             assert client.sent == [b"first", b"last"]
             assert client.has_ended
@@ -151,7 +151,7 @@ class TestEnds:
             client = Client()
             await client.hears(1)
             client.stop_reading()
-            client.pieces.tell(b"1")
+            client.source.tell(b"1")
             await client.ends()
             assert not client.has_ended
 
@@ -186,10 +186,12 @@ def test_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def story() -> None:
         client = Client()
-        client.streams.refuse_excess()
+        late = EventStream(b"first", Source())
+        client.streams.admit(late)
         await client.hears(1)
         with pytest.raises(Overloaded):
-            client.streams.refuse_excess()
+            client.streams.admit(late)
+        assert late.source.is_closed  # type: ignore[attr-defined]
         client.leave()
         await client.ends()
 
@@ -200,28 +202,28 @@ def test_a_fault_ends_one_stream_and_is_not_hidden() -> None:
     async def story() -> None:
         client = Client()
         await client.hears(1)
-        client.pieces.take = None  # type: ignore[assignment,method-assign]
-        client.pieces.tell(b"1")
+        client.source.take = None  # type: ignore[assignment,method-assign]
+        client.source.tell(b"1")
         with pytest.raises(TypeError):
             await client.task
-        assert client.pieces.is_closed
+        assert client.source.is_closed
 
     live(story)
 
 
 def test_the_gate_serves_streams_and_waits_for_them_in_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:
     gate = Gate(threads=1)
-    pieces = [Pieces() for _ in range(20)]
-    coming = iter(pieces)
+    sources = [Source() for _ in range(20)]
+    coming = iter(sources)
 
     def get_response(request: HttpRequest) -> EventStream:
-        assert request.META["core.server.streams"] is gate._streams
+        assert can_stream(request)
         return EventStream(b"first", next(coming))
 
     monkeypatch.setattr(gate, "get_response", get_response)
 
     async def story() -> None:
-        sent: list[list[Any]] = [[] for _ in pieces]
+        sent: list[list[Any]] = [[] for _ in sources]
         gone = asyncio.Event()
 
         def client(number: int) -> Coroutine[Any, Any, None]:
@@ -243,7 +245,7 @@ def test_the_gate_serves_streams_and_waits_for_them_in_no_thread(monkeypatch: py
             }  # fmt: skip
             return gate(scope, receive, send)
 
-        tasks = [asyncio.create_task(client(number)) for number in range(len(pieces))]
+        tasks = [asyncio.create_task(client(number)) for number in range(len(sources))]
         while not all(len(events) == 2 for events in sent):  # all at once, with one thread
             await asyncio.sleep(0.01)
         headers = dict(sent[0][0]["headers"])
@@ -254,6 +256,6 @@ def test_the_gate_serves_streams_and_waits_for_them_in_no_thread(monkeypatch: py
         await asyncio.gather(*tasks)
 
     live(story)
-    assert all(each.is_closed for each in pieces)
+    assert all(each.is_closed for each in sources)
     for lane in gate._lanes.values():
         lane.close()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from tests.fight.arena import Adversary, Arena
-from tests.fight.checker import Violation, check
+from tests.fight.checker import Undecided, Violation, check
 from tests.fight.clients import Client, Fighter, Warden
 from tests.fight.history import LOOKS, NOTHING_HAPPENED, OK, UNKNOWN, Call
 from tests.fight.line import ask_json
@@ -31,13 +31,21 @@ class Report:
     counts: Counter[str]
     kills: Counter[str]
     violations: list[Violation] = field(default_factory=list)
+    undecided: list[Undecided] = field(default_factory=list)
+    """Shows whose history was too hard to judge: neither right nor wrong."""
     faults: list[str] = field(default_factory=list)
     checking: float = 0
     deadlocks: int = 0
 
     @property
+    def failed(self) -> bool:
+        """Whether something was wrong."""
+        return bool(self.violations or self.faults or self.deadlocks)
+
+    @property
     def ok(self) -> bool:
-        return not (self.violations or self.faults or self.deadlocks)
+        """Whether nothing was wrong, and every history was explained."""
+        return not (self.failed or self.undecided)
 
     def __str__(self) -> str:
         asked = [call for call in self.calls if call.verb not in LOOKS]
@@ -60,8 +68,10 @@ class Report:
             f"  shows       {len(shows)} checked, {max(shows.values(), default=0)} calls and looks at the busiest, "
             f"in {self.checking:.1f} s",
             f"  violations  {len(self.violations) + len(self.faults)}",
+            f"  undecided   {len(self.undecided)}",
         ]
-        return "\n".join([*lines, *(f"\n{violation}" for violation in self.violations), *_few(self.faults)])
+        verdicts = [f"\n{verdict}" for verdict in (*self.violations, *self.undecided)]
+        return "\n".join([*lines, *verdicts, *_few(self.faults)])
 
 
 def fight(
@@ -134,7 +144,9 @@ def _open_shows(place: Arena, number: int, stop: threading.Event, seed: int) -> 
 def _judge(report: Report, place: Arena, shows: list[int], client_of: dict[int, int]) -> None:
     table = place.table(shows, client_of)
     history, faults = settle(report.calls, table)
-    report.violations = check(history)
+    verdicts = check(history)
+    report.violations = [verdict for verdict in verdicts if isinstance(verdict, Violation)]
+    report.undecided = [verdict for verdict in verdicts if isinstance(verdict, Undecided)]
     report.checking = (time.monotonic_ns() - table.end) / 1e9
     report.faults += faults
 

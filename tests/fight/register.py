@@ -76,6 +76,33 @@ class Register:
         named |= {seat for place in places for seat in (*place.seats, *place.bookings)}
         return named or set(self.numbers)
 
+    def consulted_by(self, index: int) -> Iterator[int]:
+        """Give the other calls on which the answer of this one depends: whether they were done.
+
+        It names each that ``is_true`` or ``after`` asks ``was_done`` about, but for the moments at which holds run out
+        that ``_held`` asks about.
+        """
+        call = self.history[index]
+        hold = call.hold or 0
+        match call.verb, call.outcome:
+            case "confirm", "ok" | "unknown":
+                asked = [it for booking in call.bookings.values() for it in self.telling["booking", booking]]
+                yield from (it for it in asked if it != index)
+            case _, "already_cancelled":
+                yield from self.telling["booking", call.booking or 0]
+            case _, "hold_expired":
+                yield from (*self.telling["expire", hold], *self._taking(["move"], hold))
+            case _, "hold_confirmed":
+                yield from (*self.telling["confirm", hold], *self._taking(["book", "move"], hold))
+            case _, "not_found":
+                yield from self.telling["release", hold]
+
+    def _taking(self, verbs: list[str], hold: int) -> Iterator[int]:
+        """Give the calls by which the holder took seats of the hold one by one."""
+        for seat in self.seats_of.get(hold, ()):
+            for verb in verbs:
+                yield from self.taken_by[verb, self.holder.get(hold, 0), seat]
+
     # --- What a call does -------------------------------------------------------------------
 
     def after(self, call: Call, state: Seats, was_done: WasDone) -> Iterable[Seats]:

@@ -5,7 +5,7 @@ of unknown outcome either finds its rows here or was never done; a group finds a
 of an extension there may be no trace: those stay unknown, and the checker tries both.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
@@ -65,8 +65,8 @@ def settle(calls: list[Call], table: Table) -> tuple[list[Call], list[str]]:
     settled.bookings()
     settled.cancellings()
     settled.releases()
-    settled.blocks()
     settled.unblocks()
+    settled.blocks()
     settled.lost()
     settled.sold_twice()
     return [*settled.history, *_looks(calls, table)], settled.faults
@@ -222,25 +222,58 @@ class _Settled:
                     self.faults.append(f"The table has seats {sorted(found)} of {call.told(call.start)}")
 
     def _blocks_seen_by(self, call: Call) -> int:
-        later = [other for other in self.known if other.verb == "unblock" and other.start > call.start]
-        return self._seen_by([other for other in later if other.seats[0] in call.seats and other.outcome == OK])
+        """Tell when a blocking was done at the latest: a seat was unblocked more often than others can have blocked it.
+
+        One unblocking alone does not show that: it may have undone what another blocking did.
+        """
+        seen = []
+        for seat in call.seats:
+            about = [other for other in self.calls if other.show == call.show and seat in other.seats]
+            others = [it for it in about if it.verb == "block" and it.outcome in (OK, UNKNOWN) and it is not call]
+            unblocks = [it for it in self.history if _is_unblock(it, call.show, seat) and it.outcome == OK]
+            seen += [
+                it
+                for it in unblocks
+                if sum(other.until <= it.until for other in unblocks) > sum(other.start <= it.until for other in others)
+            ]
+        return self._seen_by(seen)
 
     def unblocks(self) -> None:
-        """Decide by the next answer for the same seat, which only one client blocks and asks for until it is told."""
-        for call in self.unknown:
-            if call.verb != "unblock":
-                continue
-            blocked = [other for other in self.calls if other.verb == "block" and _is_about(other, call)]
-            asked = max((other.start for other in blocked if other.start < call.start), default=0)
-            if not any(other.verb == "block" and other.start == asked for other in self.history):
-                continue  # the blocking was refused, or never done
-            answers = [other for other in self.known if other.verb == "unblock" and _is_about(other, call)]
-            answers = [other for other in answers if other.start > call.start]
-            answer = min(answers, key=lambda other: other.start, default=None)
-            if answer is None:
-                self.history.append(call)
-            elif answer.outcome == "not_found":
-                self.history.append(replace(call, outcome=OK, end=answer.end))
+        """Find for each unblocking that no answer told of a call that may have done it.
+
+        A row tells of each. Whichever of the calls without an answer did the first of them, the first of these calls
+        had begun by then; and when the second was done, the second had. So that many of the calls are done once each,
+        from when they began to when an answer shows that so many were done, and all others are not done.
+        """
+        freed = Counter((row.show, row.seat) for row in self.table.rows if row.reason and row.status == "freed")
+        asked = {(call.show, call.seats[0]) for call in self.calls if call.verb == "unblock"}
+        for show, seat in sorted({*freed, *asked}):
+            told = sum(_is_unblock(call, show, seat) and call.outcome == OK for call in self.known)
+            unknown = [call for call in self.unknown if _is_unblock(call, show, seat)]
+            done = freed[show, seat] - told
+            if done < 0:
+                self.faults.append(f"The table has seat {seat} of show {show} blocked, whose unblocking was confirmed.")
+            elif done > len(unknown):
+                self.faults.append(f"The table has seat {seat} of show {show} unblocked, which nobody can have done.")
+            for number, call in enumerate(unknown[: max(0, done)], start=1):
+                self.history.append(replace(call, outcome=OK, end=self._unblocked_by(show, seat, number)))
+
+    def _unblocked_by(self, show: int, seat: int, number: int) -> int:
+        """Tell when the seat had been unblocked so many times without an answer at the latest.
+
+        That is when an answer shows it unblocked, although so many more blockings were over than unblockings that an
+        answer tells of had begun.
+        """
+        about = [call for call in self.known if call.show == show and seat in call.seats]
+        blocks = [call for call in about if call.verb == "block" and call.outcome == OK]
+        unblocks = [call for call in about if call.verb == "unblock" and call.outcome == OK]
+        not_blocked = [call for call in about if call.verb == "unblock" and call.outcome == "not_found"]
+        return self._seen_by(
+            answer
+            for answer in (*blocks, *not_blocked)
+            if sum(call.until < answer.start for call in blocks) - sum(call.start <= answer.until for call in unblocks)
+            >= number
+        )
 
     # --- When it was done at the latest -----------------------------------------------------------
 
@@ -298,8 +331,8 @@ def _looks(calls: list[Call], table: Table) -> list[Call]:
     return [Call(0, "read", show, table.start, table.end, OK, seen=it) for show, it in seen.items()]
 
 
-def _is_about(call: Call, unblock: Call) -> bool:
-    return call.show == unblock.show and unblock.seats[0] in call.seats
+def _is_unblock(call: Call, show: int, seat: int) -> bool:
+    return call.verb == "unblock" and call.show == show and seat in call.seats
 
 
 def _size(call: Call) -> int:

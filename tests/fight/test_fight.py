@@ -3,10 +3,14 @@
 They bring their own servers, and leave the database of the other tests alone.
 """
 
+from collections import Counter
+
 import pytest
 
 from tests.fight.arena import UNGUARDED, arena
-from tests.fight.fight import fight
+from tests.fight.checker import Undecided
+from tests.fight.fight import Report, fight
+from tests.fight.history import Call
 
 SEED = 20261224
 
@@ -42,3 +46,12 @@ def test_a_seat_is_sold_twice_without_the_index() -> None:
         place.take_the_index_away()
         report = fight(place, secs=4, clients=8, seed=SEED, pause=(60, 60))
     assert report.violations, report
+
+
+def test_an_undecided_show_is_neither_a_pass_nor_a_violation() -> None:
+    report = Report("sqlite", SEED, secs=1, clients=1, calls=[], counts=Counter(), kills=Counter())
+    assert report.ok
+    report.undecided = [Undecided(7, Call(1, "book", 7, 0), 5000)]
+    assert not report.ok
+    assert not report.failed
+    assert "violations  0\n  undecided   1\n\nShow 7: undecided." in str(report)

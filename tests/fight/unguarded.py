@@ -5,37 +5,33 @@ whether the seat is free, as the textbook does, and two may look at once.
 """
 
 import argparse
-import re
-from dataclasses import replace
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Q
+from django.db.models.functions import Now
 
 from core.wsgi import application
-from reservations import statements
-from reservations.verbs import Verb
+from reservations import booking, claims, holds
+from reservations.models import Booking, Claim
 
 __all__ = ["application"]
 
-_GUARD = re.compile(
-    r"ON CONFLICT .* WHERE reservations_booking.status = 'held' AND \((.*)\)(?=\s+RETURNING)", re.DOTALL
-)
 
-# What the conflict clause does to a held seat that may be taken: it is freed, and its new claim is of the same hold.
-_FREE = """
-    UPDATE reservations_booking SET status = 'freed', expires_at = NULL FROM account, locked
-    WHERE reservations_booking.show_id = locked.id AND seat_number {{among}} AND status = 'held' AND ({takes})
-    RETURNING reservations_booking.id
-"""
-_OWN_HOLD = """(
-    SELECT mine.hold_id FROM reservations_booking AS mine
-    WHERE mine.show_id = locked.id AND mine.seat_number = seat.number AND mine.status = 'held'
-        AND mine.user_id = account.id
-)"""
-
-
-def _unguarded(verb: Verb) -> Verb:
-    found = _GUARD.search(verb.written)
-    assert found, "no statement relies on the index in the words that are looked for"
-    written = _GUARD.sub("", verb.written).replace("CAST(NULL AS bigint)", _OWN_HOLD)
-    return replace(verb, writes={"taken": _FREE.format(takes=found[1]), **verb.writes}, written=written)
+def unguarded_take(
+    *, user: Any, show_id: int, seat_numbers: Sequence[int], status: str, **columns: Any
+) -> list[Booking]:
+    """Free the held seats that may be taken over, as the conflict clause would, and insert the claims."""
+    taken: list[Booking] = []
+    for seat_number in seat_numbers:
+        own = Q(user=user.pk) if status == "booked" else Q(pk=None)
+        held = Claim.objects.filter(show=show_id, seat_number=seat_number, status="held")
+        hold_of_own = held.filter(own, expires_at__gt=Now()).values_list("hold_id", flat=True).first()
+        held.filter(own | Q(expires_at__lte=Now())).update(status="freed", expires_at=None)
+        hold_id = columns.get("hold_id") or hold_of_own
+        seat = {"user": user, "show_id": show_id, "seat_numbers": [seat_number], "status": status}
+        taken += claims.take(**seat, **{**columns, "hold_id": hold_id})
+    return taken
 
 
 def main() -> None:
@@ -59,4 +55,6 @@ def main() -> None:
 if __name__ == "__main__":
     main()
 else:
-    statements.BOOK, statements.HOLD = _unguarded(statements.BOOK), _unguarded(statements.HOLD)
+    for dialect in claims.DIALECTS.values():
+        dialect["on_conflict"] = ""
+    booking.take = holds.take = unguarded_take

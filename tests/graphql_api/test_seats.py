@@ -15,6 +15,7 @@ from core.models import User
 from graphql_api import seats as graph_seats
 from reservations.booking import book_seats
 from reservations.models import Booking, Claim, Hold
+from reservations.seat_map import SeatMap
 from tests.conftest import begin, make_show
 from tests.doors import Answer, global_id, token_of
 
@@ -219,7 +220,7 @@ class TestSeatMap:
             tries.append(1)
             raise OperationalError("connection lost")
 
-        monkeypatch.setattr(graph_seats.seat_maps, "seat_maps", failing)
+        monkeypatch.setattr(graph_seats.seat_map, "seat_maps", failing)
         query = "{ movies(first: 1) { nodes { shows { nodes { id seatMap { version } } } } } }"
         body = graph.send({"query": query}).json()
         assert [node["seatMap"] for node in body["data"]["movies"]["nodes"][0]["shows"]["nodes"]] == [None] * 4
@@ -275,11 +276,12 @@ class TestBestSeats:
 class TestStatements:
     """Their number follows from the fields of a query, never from the length of its lists."""
 
+    EMPTY = SeatMap(Show(total_seats=9, seats_per_row=10), bytes(9)).version
     SHOWS = "{ movies(first: 6) { nodes { shows(first: 5) { nodes { %s } } } } }"
     BEST = "bestSeats(quantity: %d) { ... on BestSeats { labels } ... on NoAdjacentSeats { alternatives { %s } } }"
     QUERIES = {
         "maps": SHOWS % "id seatMap { version summary { available } rows { row } }",
-        "changes": SHOWS % 'id seatMap(since: "0") { version rows { row } }',
+        "changes": SHOWS % f'id seatMap(since: "{EMPTY}") {{ version rows {{ row }} }}',
         "best": SHOWS % (BEST % (1, "id")),
         "none": SHOWS % (BEST % (9, "id availableSeats movie { title } seatMap { version }")),
         "maps and best": SHOWS % f"{BEST % (2, 'id')} b: bestSeats(quantity: 3) {{ __typename }} seatMap {{ version }}",

@@ -67,7 +67,7 @@ def test_shows_its_passwords_once(told: str, capsys: pytest.CaptureFixture[str])
 def test_does_nothing_a_second_time(told: str, capsys: pytest.CaptureFixture[str]) -> None:
     before = Booking.objects.count()
     call_command("demo")
-    assert capsys.readouterr().out == "There are films or users already: nothing was done.\n"
+    assert capsys.readouterr().out == "There are movies or users already. Nothing was changed.\n"
     assert Booking.objects.count() == before
 
 
@@ -77,7 +77,7 @@ def test_expired_tries_are_forgotten(capsys: pytest.CaptureFixture[str], db: Non
     RateLimitWindow.objects.create(key="new", count=1, until=now + 60)
     call_command("forget_expired")
     assert list(RateLimitWindow.objects.values_list("key", flat=True)) == ["new"]
-    assert capsys.readouterr().out.startswith("1 windows of tries forgotten.")
+    assert capsys.readouterr().out.startswith("1 rate limit windows deleted.")
 
 
 def statuses(show: Show) -> dict[int, str]:
@@ -94,7 +94,7 @@ class TestHoldsThatRanOut:
 
     def test_have_their_seats_freed(self, show: Show, hold: Hold, capsys: pytest.CaptureFixture[str]) -> None:
         call_command("forget_expired")
-        assert "2 seats of holds freed, 0 holds forgotten.\n" in capsys.readouterr().out
+        assert "2 held seats freed, 0 holds deleted.\n" in capsys.readouterr().out
         assert statuses(show) == {1: "freed", 2: "freed"}
         assert Hold.objects.get() == hold
         assert free_expired_seats() == 0
@@ -136,7 +136,7 @@ class TestWhatAShowHadBesidesBookings:
     def test_is_deleted_after_a_day(self, past: Show, capsys: pytest.CaptureFixture[str]) -> None:
         bookings = list(Booking.objects.order_by("pk").values("pk", "status", "hold"))
         call_command("forget_expired")
-        assert "1 seats of holds freed, 2 holds forgotten.\n" in capsys.readouterr().out
+        assert "1 held seats freed, 2 holds deleted.\n" in capsys.readouterr().out
         assert statuses(past) == {1: "booked", 2: "cancelled", 3: "booked", 7: "blocked"}
         assert list(Booking.objects.order_by("pk").values("pk", "status", "hold")) == bookings
         assert Hold.objects.get().claims.get().seat_number == 3

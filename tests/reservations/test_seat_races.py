@@ -216,7 +216,7 @@ class TestBlockAgainstSale:
             lambda: block_seats(show_id=show.pk, seat_numbers=[2, 3], reason="Broken."),
             lambda: sell(user=alice, show_id=show.pk),
             module=staff,
-            stop_after="refuse_to_block",
+            stop_after="check_seats_to_block",
             monkeypatch=monkeypatch,
         )
         assert deadlocks() == before

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from catalog.api.movies import MovieSerializer
 from catalog.models import Movie, Show
 from core.models import User
 from tests.conftest import make_show
@@ -205,12 +206,19 @@ class TestBookings:
         for _ in range(10):
             rest.book(alice, make_show(movie).pk, 1)
         token = token_of(alice)
-        with django_assert_num_queries(4):  # the user, the count, the bookings, their shows
+        with django_assert_num_queries(4):  # the user, the bookings, their shows, the movies of these
             assert len(rest.send("GET", "/my-bookings/", who=token).json()) == 10
 
 
-def test_a_show_whose_film_is_deleted_while_it_is_read_is_gone(
+def test_a_show_is_read_together_with_its_movie__so_that_it_is_not_deleted_in_between(
+    rest: Any, show: Show, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(1):
+        assert rest.send("GET", f"/shows/{show.pk}/").json()["movie"]["id"] == show.movie_id
+
+
+def test_shows_whose_movie_is_deleted_while_they_are_read_are_gone(
     rest: Any, show: Show, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reservations.api.serializers.write_movies", lambda movies: [])
-    assert rest.send("GET", f"/shows/{show.pk}/").status_code == 404
+    monkeypatch.setattr(MovieSerializer, "get_queryset", Movie.objects.none)
+    assert rest.send("GET", f"/movies/{show.movie_id}/shows/").json() == []

@@ -14,8 +14,8 @@ from catalog.importing import BadRow, UnreadableFile, add_new_movies, read_movie
 
 class Command(BaseCommand):
     help = (
-        "Import films from a CSV file with the columns title and duration_minutes; further columns are ignored. "
-        "Films that are there already (same title and duration) are left alone. "
+        "Import movies from a CSV file with the columns title and duration_minutes; further columns are ignored. "
+        "Movies that exist (same title and duration) are skipped. "
         "Nothing is written unless every row is good."
     )
 
@@ -38,7 +38,7 @@ class Command(BaseCommand):
         if bad and not skip_bad:
             raise CommandError(f"Nothing was written: {bad} bad rows. --skip-bad writes the {len(movies)} good ones.")
         added = add_new_movies(movies)
-        self.stdout.write(f"{added} films added, {len(movies) - added} were there already, {bad} bad rows skipped.")
+        self.stdout.write(f"{added} movies added, {len(movies) - added} existed already, {bad} bad rows skipped.")
 
 
 @contextmanager

@@ -26,13 +26,13 @@ CLEANING = timedelta(minutes=20)
 
 class Command(BaseCommand):
     help = (
-        "Fill an empty database with a cinema: real films, the coming seven days' programme, some seats sold, "
-        "a staff user and a customer. Does nothing where there are films or users already."
+        "Fill an empty database with a cinema: real movies, shows of the next seven days, some seats sold, "
+        "a staff user and a customer. Does nothing if there are movies or users."
     )
 
     def handle(self, **options: Any) -> None:
         if Movie.objects.exists() or User.objects.exists():
-            self.stdout.write("There are films or users already: nothing was done.")
+            self.stdout.write("There are movies or users already. Nothing was changed.")
             return
         passwords = {name: secrets.token_urlsafe(12) for name in ("staff", "customer")}
         with transaction.atomic():
@@ -41,7 +41,7 @@ class Command(BaseCommand):
             audience = User.objects.create_user("audience", password=None)
         self.stdout.write(
             "These passwords are shown once:\n"
-            f"  staff     {passwords['staff']}   (the admin, and writing films and shows)\n"
+            f"  staff     {passwords['staff']}   (the admin, and changing movies and shows)\n"
             f"  customer  {passwords['customer']}   (booking)"
         )
         with FILMS.open(encoding="utf-8", newline="") as lines:
@@ -50,12 +50,12 @@ class Command(BaseCommand):
         Show.objects.bulk_create(programme)
         sold = _sell(list(Show.objects.all()), customer, audience)
         self.stdout.write(
-            f"{Movie.objects.count()} films, {len(programme)} shows on {len(SCREENS)} screens, {sold} seats sold."
+            f"{Movie.objects.count()} movies, {len(programme)} shows on {len(SCREENS)} screens, {sold} seats sold."
         )
 
 
 def _programme(movies: list[Movie]) -> list[Show]:
-    """Plan the days screen by screen, each show after the one before it and the cleaning."""
+    """Plan the shows day by day and screen by screen, with time for cleaning between them."""
     shows: list[Show] = []
     now = timezone.now()
     for day in range(DAYS):
@@ -79,8 +79,7 @@ def _programme(movies: list[Movie]) -> list[Show]:
 
 
 def _sell(shows: list[Show], customer: User, audience: User) -> int:
-    """Sell seats through the domain, as everybody must: a third of the shows in part, one of them out. In the largest
-    hall the house keeps two seats."""
+    """Sell seats of a third of the shows, and all of one; block two house seats of the largest screen."""
     sold = 0
     smallest, largest = min(SCREENS.values())[0], max(SCREENS.values())[0]
     full = next(show for show in shows if show.total_seats == smallest)

@@ -12,12 +12,12 @@ from reservations.holds import delete_old_holds, free_expired_seats
 
 class Command(BaseCommand):
     help = (
-        "Delete what has run out: counted tries whose window is over, idempotency keys after 24 hours, "
-        "tokens that have expired, holds that have run out, and what shows of the past had besides bookings."
+        "Delete expired rows: rate limit windows, idempotency keys after 24 hours, tokens and holds, "
+        "and what past shows have besides bookings."
     )
 
     def handle(self, **options: Any) -> None:
-        self.stdout.write(f"{delete_old_rate_limit_windows()} windows of tries forgotten.")
-        self.stdout.write(f"{delete_old_keys()} idempotency keys forgotten.")
-        self.stdout.write(f"{free_expired_seats()} seats of holds freed, {delete_old_holds()} holds forgotten.")
+        self.stdout.write(f"{delete_old_rate_limit_windows()} rate limit windows deleted.")
+        self.stdout.write(f"{delete_old_keys()} idempotency keys deleted.")
+        self.stdout.write(f"{free_expired_seats()} held seats freed, {delete_old_holds()} holds deleted.")
         call_command("flushexpiredtokens")

@@ -1,0 +1,99 @@
+"""The exception handler: any exception becomes ``{code, detail, …facts}`` with its status and headers."""
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import SuspiciousOperation
+from django.db import DatabaseError, InterfaceError
+from django.http import Http404, HttpResponse
+from rest_framework import exceptions
+
+from core.api.authentication import CHALLENGE
+from core.api.renderers import json_response
+from core.database import refusal_of
+from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
+
+log = logging.getLogger(__name__)
+
+_STATUSES = {
+    Kind.INVALID: HTTPStatus.BAD_REQUEST,
+    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
+    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    Kind.CONFLICT: HTTPStatus.CONFLICT,
+    Kind.GONE: HTTPStatus.GONE,
+    Kind.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
+    Kind.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
+    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
+    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
+}
+
+INTERNAL_ERROR = {"code": "internal_error", "detail": "Something went wrong on our side."}
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
+    """Answer an exception that a REST view raised (DRF's EXCEPTION_HANDLER)."""
+    return error_response(exc)
+
+
+def error_response(exc: Exception) -> HttpResponse:
+    """Answer any exception as JSON; a refusal is attached as ``response.refusal``.
+
+    It is JSON whatever the view renders otherwise. An unexpected exception is logged, and its text is not sent.
+    """
+    if refusal := as_refusal(exc):
+        response = json_response(refusal_body(refusal), status=status_of(refusal), headers=headers_of(refusal))
+        response.refusal = refusal  # type: ignore[attr-defined]
+        return response
+    if isinstance(exc, exceptions.APIException):  # for example permission_denied, not_acceptable
+        return json_response({"code": exc.get_codes(), "detail": str(exc.detail)}, status=exc.status_code)
+    log.error("internal_error", exc_info=exc)
+    return json_response(INTERNAL_ERROR, status=500)
+
+
+def as_refusal(exc: Exception) -> DomainError | None:
+    """Translate an exception of Django, DRF or the database into a refusal; None if it is a fault."""
+    if isinstance(exc, DomainError):
+        return exc
+    if isinstance(exc, exceptions.ValidationError):
+        return Invalid(errors=_messages_by_field(exc.detail))
+    if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
+        return NotAuthenticated()
+    if isinstance(exc, Http404 | exceptions.NotFound):
+        return NotFound()
+    if isinstance(exc, SuspiciousOperation):  # for example a thousand query parameters
+        return Invalid(errors={"non_field_errors": ["The request can't be read."]})
+    if isinstance(exc, DatabaseError | InterfaceError):
+        return refusal_of(exc)
+    return None
+
+
+def status_of(refusal: DomainError) -> HTTPStatus:
+    """Give the HTTP status of a refusal."""
+    return _STATUSES[refusal.kind]
+
+
+def refusal_body(refusal: DomainError) -> dict[str, Any]:
+    """Give the body of a refusal."""
+    return {"code": refusal.code, "detail": str(refusal), **refusal.facts}
+
+
+def headers_of(refusal: DomainError) -> dict[str, str]:
+    """Give the HTTP headers of a refusal."""
+    if refusal.kind is Kind.UNAUTHENTICATED:
+        return {"WWW-Authenticate": f'{CHALLENGE}, error="{refusal.code}"'}
+    if "retry_after" in refusal.facts:
+        return {"Retry-After": str(refusal.facts["retry_after"])}
+    return replay_headers(refusal)
+
+
+def replay_headers(outcome: Any) -> dict[str, str]:
+    """Give the header that marks the replay of an idempotency key's first outcome."""
+    return {"Idempotent-Replayed": "true"} if outcome.replayed else {}
+
+
+def _messages_by_field(detail: Any) -> dict[str, list[str]]:
+    if not isinstance(detail, dict):
+        detail = {"non_field_errors": detail}
+    return {field: [str(message) for message in messages] for field, messages in detail.items()}

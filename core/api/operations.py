@@ -1,0 +1,49 @@
+"""``@operation``: what a view's method declares of itself, for the OpenAPI document and for metrics."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from core.errors import DomainError
+from core.idempotency import Operation as Verb
+
+M = TypeVar("M", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """What a view's method declares of itself."""
+
+    operation_id: str
+    """The name that generated clients give it."""
+    summary: str
+    request: Any = None
+    """The serializer of the body."""
+    query: Any = None
+    """The serializer of the query string."""
+    response: Any = None
+    """The serializer of the answer; without one, the answer is 204."""
+    status: int = 200
+    media_type: str | None = None
+    """Of an answer that is not JSON."""
+    refusals: Sequence[type[DomainError]] = ()
+    """What it can refuse besides, apart from what is refused everywhere."""
+    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The operations that take something of the answer, and what."""
+    verb: Verb[Any] | None = None
+    """The verb of the domain that it runs: it takes an idempotency key, and has refusals of its own."""
+    etag: bool = False
+    database: bool = True
+    """Whether the database is asked."""
+    metric: str = ""
+    """The name under which outcomes are counted, if it is not the verb's."""
+
+
+def operation(operation_id: str, summary: str, **declared: Any) -> Callable[[M], M]:
+    """Declare an operation; its description is the docstring of the method."""
+
+    def declare(method: M) -> M:
+        method.operation = Operation(operation_id=operation_id, summary=summary, **declared)  # type: ignore[attr-defined]
+        return method
+
+    return declare

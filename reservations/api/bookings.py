@@ -1,0 +1,158 @@
+"""Bookings over REST."""
+
+from typing import Any
+
+from django.db.models import Prefetch
+from django.shortcuts import get_object_or_404
+from drf_spectacular.utils import PolymorphicProxySerializer
+from rest_framework import serializers
+from rest_framework.response import Response
+
+from core.api.authentication import AccessTokenAuthentication, AuthenticatedRequest
+from core.api.exceptions import replay_headers
+from core.api.fields import InstantField, TrueFalseField
+from core.api.operations import operation
+from core.api.pagination import LimitOffsetPagination, PageQuery
+from core.api.serializers import FastSerializer
+from core.api.views import APIView
+from reservations.api.seats import SeatNumberField, SeveralSeatsSerializer
+from reservations.api.shows import ShowSerializer
+from reservations.booking import BOOK, BOOK_SEVERAL, CANCEL, MOVE, book_seat, book_seats, cancel_booking, move_booking
+from reservations.models import Booking
+
+
+class BookingSerializer(FastSerializer):
+    """A seat that somebody has, or had."""
+
+    id = serializers.IntegerField(read_only=True)
+    show = ShowSerializer(read_only=True)
+    seat_number = serializers.IntegerField(read_only=True, min_value=1, help_text="1 to the show's `total_seats`.")
+    status = serializers.ChoiceField(
+        choices=Booking.Status.choices, read_only=True, help_text="`booked` holds the seat, `cancelled` has freed it."
+    )
+    created_at = InstantField(read_only=True, help_text="When the seat was booked.")
+    cancelled_at = InstantField(
+        read_only=True, allow_null=True, help_text="When the booking was cancelled; null if it was not."
+    )
+
+
+class BookingQuery(PageQuery):
+    """The query parameters of one's own bookings."""
+
+    status = serializers.ChoiceField(
+        choices=Booking.Status.choices, required=False, help_text="Bookings of this status."
+    )
+    upcoming = TrueFalseField(
+        required=False, help_text="`true`: of shows that have not begun. `false`: of shows that have."
+    )
+    ordering = serializers.ChoiceField(
+        choices=["-created_at", "created_at", "date_time", "-date_time", "seat_number", "-seat_number"],
+        default="-created_at",
+        help_text="`-` is descending; `date_time` is the show's. Bookings that are equal in it follow by `-id`.",
+    )
+
+
+class BookSeatSerializer(SeveralSeatsSerializer):
+    """Which seat or seats to book: exactly one of `seat_number`, `seat_numbers` and `best`."""
+
+    seat_number = SeatNumberField(required=False, help_text="A JSON integer, 1 to the show's `total_seats`.")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        ways = attrs.keys() & {"seat_number", "seat_numbers", "best"}
+        if not ways:
+            raise serializers.ValidationError({"seat_number": ["This field is required."]})
+        if len(ways) > 1:
+            told = "Send exactly one of seat_number, seat_numbers and best."
+            raise serializers.ValidationError({"non_field_errors": [told]})
+        return attrs
+
+
+class MoveSerializer(FastSerializer):
+    """Where to move a booking."""
+
+    seat_number = SeatNumberField(help_text="A JSON integer, 1 to the show's `total_seats`.")
+
+
+class BookView(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+
+    @operation(
+        "bookSeat",
+        "Book a seat",
+        request=BookSeatSerializer,
+        response=PolymorphicProxySerializer(
+            "Booked", [BookingSerializer, BookingSerializer(many=True)], resource_type_field_name=None, many=False
+        ),
+        status=201,
+        verb=BOOK,
+        refusals=BOOK_SEVERAL.refusals,
+    )
+    def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
+        """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
+        the booking; to `seat_numbers` and to `best` it is a list of bookings, all or none."""
+        serializer = BookSeatSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        seats, key = serializer.validated_data, request.headers.get("Idempotency-Key")
+        if "seat_number" in seats:
+            number = seats["seat_number"]
+            booking = book_seat(user=request.user, show_id=show_id, seat_number=number, idempotency_key=key)
+            return Response(BookingSerializer(booking).data, status=201, headers=replay_headers(booking))
+        self.metric = "book_seats"
+        bookings = book_seats(user=request.user, show_id=show_id, idempotency_key=key, **seats)
+        data = BookingSerializer(bookings, many=True).data
+        return Response(data, status=201, headers=replay_headers(bookings))
+
+
+class BookingView(APIView):
+    @operation("getBooking", "Get a booking", response=BookingSerializer)
+    def get(self, request: AuthenticatedRequest, booking_id: int) -> Response:
+        """One's own; somebody else's is `not_found`."""
+        bookings = Booking.objects.filter(user=request.user.pk).prefetch_related(
+            Prefetch("show", ShowSerializer.get_queryset())
+        )
+        return Response(BookingSerializer(get_object_or_404(bookings, pk=booking_id)).data)
+
+
+class CancelView(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+
+    @operation("cancelBooking", "Cancel a booking", response=BookingSerializer, verb=CANCEL)
+    def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
+        """One's own. The seat is free at once, and the booking stays as history."""
+        key = request.headers.get("Idempotency-Key")
+        booking = cancel_booking(user=request.user, booking_id=booking_id, idempotency_key=key)
+        return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
+
+
+class MoveView(APIView):
+    authentication_classes = [AccessTokenAuthentication]
+
+    @operation(
+        "moveBooking", "Move a booking to another seat", request=MoveSerializer, response=BookingSerializer, verb=MOVE
+    )
+    def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
+        """One's own, to another seat of the same show. The booking has the one seat or the other at any moment, and
+        keeps its id."""
+        serializer = MoveSerializer(data=request.data)
+        serializer.is_valid(raise_exception=True)
+        seat, key = serializer.validated_data, request.headers.get("Idempotency-Key")
+        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **seat)
+        return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
+
+
+class MyBookingsView(APIView):
+    @operation("listMyBookings", "List one's own bookings", query=BookingQuery, response=BookingSerializer(many=True))
+    def get(self, request: AuthenticatedRequest) -> Response:
+        """A plain array, newest first."""
+        serializer = BookingQuery(data=request.query_params)
+        serializer.is_valid(raise_exception=True)
+        query = serializer.validated_data
+        bookings = (
+            Booking.objects.filter(user=request.user.pk)
+            .with_status(query.get("status"))
+            .upcoming(query.get("upcoming"))
+            .order_by(query["ordering"].replace("date_time", "show__date_time"), "-id")
+        )
+        paginator = LimitOffsetPagination()
+        page = paginator.paginate_queryset(bookings, request, view=self)
+        return paginator.get_paginated_response(BookingSerializer(page, many=True).data)
