@@ -120,9 +120,9 @@ class Arena:
 
     def grown(self, name: str, shows: int, bookings: int) -> Site:
         """Serve the application on a database of this name, with so many bookings in it."""
-        if name not in self.sites:
-            self.sites[name] = self._application(name, shows, bookings)
-        return self.sites[name]
+        if name in self.sites:
+            return self.sites[name]
+        return self.fresh(name, lambda database: database.furnish(shows=shows, bookings=bookings))
 
     @cached_property
     def alone(self) -> Site:
@@ -138,18 +138,22 @@ class Arena:
     def watchers(self) -> Watchers:
         return self._running.enter_context(Watchers())
 
-    def _application(self, name: str, shows: int, bookings: int) -> Site:
+    def fresh(self, name: str, furnish: Callable[[Database], object]) -> Site:
+        """Serve the application on a new database of this name, once it is furnished."""
         self._say(f"starting the application on the database {name} …")
         service = Service(
             database_url=create_database(self.server, name), log=self._home / f"{name}.log", settings=_PRODUCTION
         )
-        return self._furnished(service, "ours", shows, bookings)
+        self.sites[name] = self._furnished(service, "ours", furnish)
+        return self.sites[name]
 
     @cached_property
     def published(self) -> Site:
         self._say("starting the baseline …")
         service = self._baseline("baseline", create_database(self.server, "baseline"), persistent=False)
-        self.sites["baseline"] = self._furnished(service, "baseline", FILM_SHOWS, 0)
+        self.sites["baseline"] = self._furnished(
+            service, "baseline", lambda database: database.furnish(shows=FILM_SHOWS)
+        )
         return self.sites["baseline"]
 
     @cached_property
@@ -174,14 +178,14 @@ class Arena:
             command=[sys.executable, "-m", "bench.baseline.serve"],
         )
 
-    def _furnished(self, service: Service, app: str, shows: int, bookings: int) -> Site:
+    def _furnished(self, service: Service, app: str, furnish: Callable[[Database], object]) -> Site:
         service.manage("migrate", "--verbosity", "0")
         if app == "baseline":  # it has no migrations; its tables refer to those just made
             service.manage("migrate", "--run-syncdb", "--verbosity", "0")
         service.manage("createsuperuser", "--noinput", "--username", "reader", "--email", "", "--verbosity", "0")
         database = Database(service.environment["DATABASE_URL"], app)
         self._running.callback(database.close)
-        database.furnish(shows=shows, bookings=bookings)
+        furnish(database)
         self._start(service)
         return Site(service, database)
 

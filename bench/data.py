@@ -45,6 +45,17 @@ class Database:
         self._sell_to_strangers(bookings - self.count())
         self.settle()
 
+    def furnish_premiere(self, shows: int) -> int:
+        """Add accounts, movies and shows, ANALYZE before the first booking, and give the first show's number."""
+        self._add_accounts()
+        self._add_movies()
+        self._premiere = self._one("SELECT min(id) FROM {movie}")
+        first_show = self.fresh_shows(shows)
+        # Nothing comes to the rescue: a vacuum, too, would have every prepared statement planned anew.
+        self._run("ALTER TABLE {booking} SET (autovacuum_enabled = false)")
+        self.settle()
+        return first_show
+
     def settle(self) -> None:
         """Let nothing of the filling be left to do."""
         self._run("VACUUM ANALYZE")
@@ -58,6 +69,10 @@ class Database:
         show = self.fresh_shows(1, seats)
         self._sell(show, 1, seats, buyers=[self.audience])
         return show
+
+    def sell_out(self, first_show: int, shows: int) -> None:
+        """Sell neighbouring shows of 300 seats."""
+        self._sell(first_show, shows, SEATS, buyers=[self.audience])
 
     def half_sold_shows(self, count: int, seats: int, seats_per_row: int) -> int:
         """Add shows of which every other party of five neighbours, by chance, has its seats."""

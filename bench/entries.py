@@ -58,6 +58,8 @@ class Scenario:
     """Given the arena, and whether everything is to be measured."""
     short: bool = False
     growth: bool = False
+    once: bool = False
+    """Whether its entries are parts of one run, which is neither warmed up nor repeated."""
 
 
 def each_door(

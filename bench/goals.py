@@ -21,6 +21,7 @@ from bench.entries import (
 )
 from bench.growth import GROWTH, SIZES
 from bench.measure import Figures
+from bench.premiere import FIRST, LAST
 from bench.seats import MAP, MAP_GRAPHQL, SHOW, SHOW_GRAPHQL
 from bench.watching import UNWATCHED, WATCHED
 
@@ -109,6 +110,11 @@ def _watched(figures: Figures) -> Iterator[Goal]:
     yield Goal("bookings that 1,000 watch, to bookings that nobody does", 0.9, figures.ratio(WATCHED, UNWATCHED))
 
 
+def _premiere(figures: Figures) -> Iterator[Goal]:
+    goal = "bookings of a premiere, analysed before it: the end to the beginning"
+    yield Goal(goal, 0.9, figures.ratio(LAST, FIRST))
+
+
 def _growth(figures: Figures) -> Iterator[Goal]:
     smallest, *_, largest = SIZES
     slower = figures.ratio(smallest, largest)
@@ -126,5 +132,6 @@ _GOALS = {
     "mine": _mine,
     "map": _map,
     "watched": _watched,
+    "premiere": _premiere,
     **dict.fromkeys((scenario.name for scenario in GROWTH), _growth),
 }

@@ -1,4 +1,4 @@
-"""The limit: the application's own booking statement, sent by pgbench to the same database."""
+"""The limit: the statements of the application's own booking, sent by pgbench to the same database."""
 
 import json
 import os
@@ -27,7 +27,7 @@ _ONE_BY_ONE = "\\set show :first_show + :step / :seats\n\\set seat 1 + :step % :
 
 
 class Limit:
-    """pgbench with the statement that the application was seen to run."""
+    """pgbench with the statements that the application was seen to run."""
 
     def __init__(self, server: Server, service: Service, database: Database, token: str, home: Path) -> None:
         self._server = server
@@ -35,12 +35,12 @@ class Limit:
         self._home = home
         home.chmod(0o755)
         show = database.fresh_shows(1)
-        self._text, self._constants = _capture(service, token, database.first_booker, show)
+        self._statements, self._constants = _capture(service, token, database.first_booker, show)
 
     def run(self, walk: Walk, clients: int, seconds: float) -> Tally:
         """Book for so many whole seconds; what counts is the rows that are there afterwards."""
         script = self._home / "booking.sql"
-        script.write_text(_VARIABLES + (_ONE_BY_ONE if walk.one_by_one else _FROM_SHOW_TO_SHOW) + self._text + ";\n")
+        script.write_text(_VARIABLES + (_ONE_BY_ONE if walk.one_by_one else _FROM_SHOW_TO_SHOW) + self._statements)
         for old in self._home.glob("latency.*"):
             old.unlink()
         newest = self._database.newest()
@@ -51,7 +51,7 @@ class Limit:
         tally = Tally()
         booked, ran = self._database.booked_since(newest), _number(r"actually processed: (\d+)", told.stdout)
         if booked < 0.9 * ran:
-            raise RuntimeError(f"pgbench ran the statement {ran:.0f} times and booked {booked} seats: no limit.")
+            raise RuntimeError(f"pgbench ran the statements {ran:.0f} times and booked {booked} seats: no limit.")
         tally.answers["booked"] = booked
         tally.seconds = ran / _number(r"tps = ([\d.]+)", told.stdout)
         for log in self._home.glob("latency.*"):
@@ -78,9 +78,9 @@ class Limit:
 
 
 def _capture(service: Service, token: str, user: int, show: int) -> tuple[str, dict[str, str]]:
-    """Give the statement in pgbench's words, and the constants among its parameters."""
+    """Give the statements of one booking as a script of pgbench, and the constants among their parameters."""
     seat = next(number for number in (251, 252, 253) if number not in (user, show))
-    told = subprocess.run(  # noqa: S603
+    captured = subprocess.run(  # noqa: S603
         [sys.executable, "-m", "bench.statement", str(user), str(show), str(seat)],
         input=token,
         cwd=service.cwd,
@@ -88,25 +88,32 @@ def _capture(service: Service, token: str, user: int, show: int) -> tuple[str, d
         capture_output=True,
         text=True,
     )
-    if told.returncode:
-        raise RuntimeError(f"The booking statement could not be had:\n{told.stderr[-3000:]}")
-    captured = json.loads(told.stdout.splitlines()[-1])
-    values = captured["values"]
-    words = {name: _words(name, value) for name, value in values.items()}
-    missing = [each for each in (":user", ":show", ":seat") if not any(each + "::" in word for word in words.values())]
-    if missing:
-        raise RuntimeError(f"The booking statement has no parameter for {', '.join(missing)}.")
-    constants = {f"constant_{name}": value["constant"] for name, value in values.items() if _is_text(value)}
-    text = re.sub(r"%\((\w+)\)s", lambda found: words[found[1]], captured["text"]).replace("%%", "%")
-    return text.strip().rstrip(";"), constants
+    if captured.returncode:
+        raise RuntimeError(f"The booking's statements could not be captured:\n{captured.stderr[-3000:]}")
+    statements = json.loads(captured.stdout.splitlines()[-1])
+    varies = {value.get("varies") for statement in statements for value in statement["values"].values()}
+    if missing := {":user", ":show", ":seat"} - varies:
+        raise RuntimeError(f"The booking's statements have no parameter for {', '.join(sorted(missing))}.")
+    parts, constants = [], {}
+    for number, statement in enumerate(statements):
+        text, its_constants = _in_script(statement, f"constant{number}")
+        parts.append(f"{text.strip()};\n")
+        constants |= its_constants
+    return "".join(parts), constants
 
 
-def _words(name: str, value: dict[str, Any]) -> str:
-    if "list" in value:
-        return f"ARRAY[{', '.join(_words(name, each) for each in value['list'])}]"
-    if "varies" in value:
-        return f"{value['varies']}::bigint"
-    return f":constant_{name}::text" if _is_text(value) else sql.Literal(value["constant"]).as_string()
+def _in_script(statement: dict[str, Any], prefix: str) -> tuple[str, dict[str, str]]:
+    """Write variables of the script for the statement's parameters; other parameters are literals."""
+    values = statement["values"]
+    constants = {f"{prefix}_{name}": value["constant"] for name, value in values.items() if _is_text(value)}
+
+    def parameter(found: re.Match[str]) -> str:
+        name, value = found[1], values[found[1]]
+        if "varies" in value:
+            return f"{value['varies']}::bigint"
+        return f":{prefix}_{name}::text" if _is_text(value) else sql.Literal(value["constant"]).as_string()
+
+    return re.sub(r"%\((\w+)\)s", parameter, statement["text"]).replace("%%", "%"), constants
 
 
 def _is_text(value: dict[str, Any]) -> bool:

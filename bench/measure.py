@@ -136,9 +136,10 @@ def measure(
     entries = list(scenario.entries(arena, full))
     figures = Figures(scenario, {entry.name: [] for entry in entries}, {entry.name: Counter() for entry in entries})
     say(f"{scenario.name}: {scenario.title} …")
-    for entry in entries:
-        correctness.count(entry, _prepared(entry, lambda entry=entry: entry.run(WARM_UP)))
-    for _ in range(rounds):
+    if not scenario.once:
+        for entry in entries:
+            correctness.count(entry, _prepared(entry, lambda entry=entry: entry.run(WARM_UP)))
+    for _ in range(1 if scenario.once else rounds):
         for entry in entries:
             turn, tally = _prepared(entry, lambda entry=entry: _turn(arena, entry, seconds))
             figures.turns[entry.name].append(turn)

@@ -21,6 +21,7 @@ from bench.entries import (
 )
 from bench.growth import GROWTH
 from bench.load import Job, Tally
+from bench.premiere import premiere
 from bench.reads import movies, my_bookings, shows
 from bench.seats import SEAT_SCENARIOS
 from bench.walks import Again, Asker, Rebooking, Rivals, Together, Walk
@@ -110,5 +111,6 @@ SCENARIOS = [
     Scenario("login", "logins, 4 at once", 4, logins),
     *SEAT_SCENARIOS,
     Scenario("watched", "bookings of one hot show, 1,000 watch it", 16, watched, short=True),
+    Scenario("premiere", "a premiere: bookings, analysed when there were none", 16, premiere, short=True, once=True),
     *GROWTH,
 ]
