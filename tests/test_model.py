@@ -19,7 +19,7 @@ from catalog.models import Movie, Show
 from core.models import User
 from reservations.models import Booking
 from reservations.seat_map import seat_map
-from reservations.seat_selection import best_seats
+from reservations.seat_selection import select_seats
 from tests.doors import Answer, GraphQLDoor, RestDoor, token_of
 
 USERS = 3
@@ -348,7 +348,7 @@ class Reservations(RuleBasedStateMachine):
 
     def best(self, quantity: int, allow_split: bool) -> list[int] | None:
         """Which seats are the best is held against all choices elsewhere: tests.reservations.test_best."""
-        return best_seats(
+        return select_seats(
             self.free(), total_seats=self.total, seats_per_row=PER_ROW, quantity=quantity, allow_split=allow_split
         )
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from reservations.seat_selection import best_seats, largest_block
+from reservations.seat_selection import largest_block, select_seats
 
 
 class Hall(NamedTuple):
@@ -18,7 +18,7 @@ class Hall(NamedTuple):
     seats_per_row: int
 
     def best(self, quantity: int, *, allow_split: bool = False) -> list[int] | None:
-        return best_seats(**self._asdict(), quantity=quantity, allow_split=allow_split)
+        return select_seats(**self._asdict(), quantity=quantity, allow_split=allow_split)
 
     def adjacent(self, seat: int, following: int) -> bool:
         return following == seat + 1 and self.row(seat) == self.row(following)
