@@ -17,24 +17,10 @@ def _list(name: str) -> list[str]:
     return [entry.strip() for entry in os.environ.get(name, "").split(",") if entry.strip()]
 
 
-def _count(name: str, default: str = "0") -> int:
-    value = os.environ.get(name) or default
-    if not re.fullmatch("[0-9]{1,2}", value):
-        raise ImproperlyConfigured(f"{name} must be a whole number, not {value!r}.")
-    return int(value)
-
-
-def _milliseconds(name: str, default: int) -> int:
+def _integer(name: str, default: int, *, minimum: int = 0, maximum: int = 9_999_999) -> int:
     value = os.environ.get(name) or str(default)
-    if not re.fullmatch("[0-9]{1,7}", value):
-        raise ImproperlyConfigured(f"{name} must be a number of milliseconds, not {value!r}.")
-    return int(value)
-
-
-def _whole(name: str, default: int) -> int:
-    value = os.environ.get(name) or str(default)
-    if not re.fullmatch("[1-9][0-9]{0,5}", value):
-        raise ImproperlyConfigured(f"{name} must be a whole number from 1, not {value!r}.")
+    if not re.fullmatch("[0-9]{1,7}", value) or not minimum <= int(value) <= maximum:
+        raise ImproperlyConfigured(f"{name} must be a whole number from {minimum} to {maximum}, not {value!r}.")
     return int(value)
 
 
@@ -113,7 +99,7 @@ MIDDLEWARE = [
 ]
 
 ROOT_URLCONF = "core.urls"
-THREADS = _count("THREADS", "2")  # that serve requests, in each process of core.server
+THREADS = _integer("THREADS", 2, minimum=1, maximum=99)  # that serve requests, in each process of core.server
 WSGI_APPLICATION = "core.wsgi.application"
 ASGI_APPLICATION = "core.asgi.application"
 APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms
@@ -145,8 +131,8 @@ DATABASES = {
 }
 
 # Milliseconds. Commands take any time for a statement; the servers' entry points set limits for themselves.
-_LOCK_TIMEOUT = _milliseconds("LOCK_TIMEOUT", 2000)
-_STATEMENT_TIMEOUT = _milliseconds("STATEMENT_TIMEOUT", 0)
+_LOCK_TIMEOUT = _integer("LOCK_TIMEOUT", 2000)
+_STATEMENT_TIMEOUT = _integer("STATEMENT_TIMEOUT", 0)
 
 if DATABASE_URL.startswith("sqlite:///"):
     DATABASES["default"]["OPTIONS"] = {
@@ -212,7 +198,7 @@ SIMPLE_JWT = {
     "CHECK_REVOKE_TOKEN": True,
 }
 
-NUM_PROXIES = _count("NUM_PROXIES")
+NUM_PROXIES = _integer("NUM_PROXIES", 0, maximum=99)
 THROTTLES = {
     "signup": _rate("THROTTLE_SIGNUP", "60/min"),
     "login": _rate("THROTTLE_LOGIN", "60/min"),
@@ -222,9 +208,10 @@ THROTTLES = {
 
 # --- Holds ------------------------------------------------------------------------------------
 
-HOLD_SECONDS = _whole("HOLD_SECONDS", 600)  # how long a hold keeps its seats
-HOLD_LONGEST_SECONDS = _whole("HOLD_LONGEST_SECONDS", 1800)  # and at most, however often it is extended
-HOLD_SEATS = _whole("HOLD_SEATS", 10)  # seats that one account may hold of one show
+HOLD_SECONDS = _integer("HOLD_SECONDS", 600, minimum=1, maximum=999_999)  # how long a hold keeps its seats
+# And at most, however often it is extended:
+HOLD_LONGEST_SECONDS = _integer("HOLD_LONGEST_SECONDS", 1800, minimum=1, maximum=999_999)
+HOLD_SEATS = _integer("HOLD_SEATS", 10, minimum=1, maximum=999_999)  # seats that one account may hold of one show
 
 # --- Observing it -----------------------------------------------------------------------------
 
