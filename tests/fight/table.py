@@ -9,7 +9,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, UNKNOWN, WRITES, Call
+from tests.fight.assignment import assign
+from tests.fight.history import HOLD_SECONDS, NOTHING_HAPPENED, OK, TOLERANCE, UNKNOWN, WRITES, Call
 
 APART = 5_000_000  # nanoseconds that a moment in the table may be off, by the clock that calls are timed by
 LIVE = ("booked", "held", "blocked")
@@ -82,6 +83,29 @@ class _Settled:
         self.known = known
         self.unknown = sorted((call for call in calls if call.outcome == UNKNOWN), key=lambda call: call.start)
         self.faults: list[str] = []
+        self.hold_seen_by: dict[int, int] = defaultdict(lambda: table.end)  # in an answer, or in the table
+        self.booking_seen_by: dict[int, int] = defaultdict(lambda: table.end)
+        self.first_seats: dict[int, int] = {}  # of bookings: where they were told of, or seen first
+        self.seats_of_hold: dict[int, set[int]] = defaultdict(set)  # as far as nobody has taken them over since
+        self._look_through()
+
+    def _look_through(self) -> None:
+        """Note when bookings and holds were seen, and what their seats were."""
+        for call in self.known:
+            for hold in (call.hold, *_holds_seen(call)):
+                if hold is not None:
+                    self.hold_seen_by[hold] = min(call.until, self.hold_seen_by[hold])
+            for booking in (call.booking, *call.bookings.values(), *_bookings_seen(call)):
+                if booking is not None:
+                    self.booking_seen_by[booking] = min(call.until, self.booking_seen_by[booking])
+        moved = {call.booking for call in self.calls if call.verb == "move"}
+        for call in sorted(self.known, key=lambda call: call.start):
+            for seat, booking in (call.seen if call.verb == "bookings" else call.bookings).items():
+                if booking in moved:
+                    self.first_seats.setdefault(booking, seat)
+        for row in self.table.rows:
+            if row.hold is not None:
+                self.seats_of_hold[row.hold].add(self._first_seat(row))
 
     # --- What no answer told of ---------------------------------------------------------------
 
@@ -89,80 +113,98 @@ class _Settled:
         """Find for each hold that no answer told of the call that made it."""
         told = {call.hold for call in self.known if call.verb == "hold" and call.outcome == OK}
         asked = [call for call in self.unknown if call.verb == "hold"]
-        for row in self.table.holds:
-            if row.id in told:
-                continue
-            seats = {self._first_seat(claim) for claim in self.table.rows if claim.hold == row.id}
-            seen = self._seen_by([call for call in self.known if row.id in (call.hold, *_holds_seen(call))])
-            likely = _likeliest_first(asked, row.created)
-            made = [call for call in likely if _may_have_held(call, row, seats) and call.start <= seen]
-            if not made:
+        rows = [row for row in self.table.holds if row.id not in told]
+        for call, (row,) in assign(rows, asked, lambda call, row, _: [row] if self._may_have_held(call, row) else []):
+            if call is None:
                 self.faults.append(self._denied(row))
                 continue
-            asked.remove(made[0])
-            expires = row.created + HOLD_SECONDS * 10**9
-            about = {"hold": row.id, "seats": made[0].seats or tuple(sorted(seats)), "expires": expires}
-            self.history.append(replace(made[0], outcome=OK, end=seen, **about))
+            makers = [other for other in asked if self._may_have_held(other, row)]
+            end = self.hold_seen_by[row.id]
+            held = replace(call, hold=row.id, outcome=OK, start=_earliest_start(makers, row.created, end), end=end)
+            held.expires = row.created + HOLD_SECONDS * 10**9
+            if call.best or any(other.seats != call.seats for other in makers):
+                # Another call may have made it, of other seats; others may have taken over seats that it had.
+                held.seats, held.best = tuple(sorted(self.seats_of_hold[row.id])), row.size
+            self.history.append(held)
+
+    def _may_have_held(self, call: Call, row: HoldRow) -> bool:
+        if (call.client, call.show, _size(call)) != (row.client, row.show, row.size):
+            return False
+        if call.start > min(row.created + APART, self.hold_seen_by[row.id]):
+            return False
+        return bool(call.best) or self.seats_of_hold[row.id] <= set(call.seats)
 
     def bookings(self) -> None:
         """Find for each booking that no answer told of the call that made it.
 
-        Of one client's calls that fit, the one that began last before the booking was made is taken: whichever it
-        really was, it was on its way at that moment, and there is no more to explain.
+        If several may have made the bookings of a group, and asked for different seats, it is not known that they were
+        made by one call, at one instant: then each is said to be made by a call of its own. So is a booking that a
+        confirming tells of, if another call may have made it before.
         """
         told: dict[int, list[Call]] = defaultdict(list)
         for call in self.known:
             for booking in call.bookings.values():
                 told[booking].append(call)
-        rows = [row for row in self.table.rows if row.status in BOOKINGS]
-        left = [row for row in rows if all(_only_repeats(call, row) for call in told[row.id])]
-        left.sort(key=lambda row: row.created)
         asked = [call for call in self.unknown if call.verb in ("book", "confirm")]
-        while left:
-            row = left[0]
-            fitting = ((call, self._made_by(call, row, left)) for call in _likeliest_first(asked, row.created))
-            call, made = next((found for found in fitting if found[1]), (None, [row]))
-            left = [other for other in left if other not in made]
-            if call is None:
-                if not any(row.created + APART >= other.start for other in told[row.id]):
-                    self.faults.append(self._denied(row))
-                continue
-            asked.remove(call)
-            bookings = {self._first_seat(other): other.id for other in made}
-            end = min(self._booking_seen_by(other.id) for other in made)
-            seats = call.seats or tuple(sorted(bookings))
-            self.history.append(replace(call, bookings=bookings, seats=seats, outcome=OK, end=end))
+        # A confirming tells of all that the hold has become, also of what was booked before by another call.
+        rows = [
+            row
+            for row in self.table.rows
+            if row.status in BOOKINGS and all(call.verb == "confirm" for call in told[row.id])
+        ]
+        optional = {row.id for row in rows if any(call.start <= row.created + APART for call in told[row.id])}
+        for maker, made in assign(rows, asked, self._made_by, optional=optional):
+            makers = [call for call in asked if any(self._may_have_booked(call, row) for row in made)]
+            if maker is None and made[0].id not in optional:
+                self.faults.append(self._denied(made[0]))
+            elif maker is not None and _ask_for_the_same(makers):
+                self.history.append(self._booked(maker, makers, made))
+            elif makers:
+                single = replace(makers[0], verb="book", seats=(), best=0, hold=None)
+                self.history += [self._booked(single, makers, [row]) for row in made]
+
+    def _booked(self, call: Call, makers: list[Call], rows: list[Row]) -> Call:
+        """Say that a call made these bookings, when one of those that may have made them did."""
+        bookings = {self._first_seat(row): row.id for row in rows}
+        end = min(self.booking_seen_by[row.id] for row in rows)
+        start = _earliest_start(makers, max(row.created for row in rows), end)
+        seats = call.seats or tuple(sorted(bookings))
+        return replace(call, outcome=OK, bookings=bookings, seats=seats, start=start, end=end)
+
+    def _may_have_booked(self, call: Call, row: Row) -> bool:
+        begun = min(row.created + APART, self.booking_seen_by[row.id])
+        if (call.client, call.show) != (row.client, row.show) or call.start > begun:
+            return False
+        if call.verb == "confirm":
+            return row.hold == call.hold
+        return bool(call.best) or self._first_seat(row) in call.seats
 
     def _made_by(self, call: Call, row: Row, rows: list[Row]) -> list[Row]:
         """Give the bookings that a call has made if it has made this one: as many as it asked for, or none."""
-        begun = min(row.created + APART, self._booking_seen_by(row.id))
-        if (call.client, call.show) != (row.client, row.show) or call.start > begun:
+        if not self._may_have_booked(call, row):
             return []
-        together = [other for other in rows if (other.client, other.show) == (row.client, row.show)]
+        # Made at one instant: none was seen before another one was made.
+        together = [
+            other
+            for other in rows
+            if self._may_have_booked(call, other)
+            and other.created - APART <= self.booking_seen_by[row.id]
+            and row.created - APART <= self.booking_seen_by[other.id]
+        ]
         if call.verb == "confirm":
-            return [other for other in together if other.hold == call.hold] if row.hold == call.hold else []
-        if not call.best and self._first_seat(row) not in call.seats:
-            return []
-        together.sort(key=lambda other: other.created - row.created, reverse=True)
-        nearest = {self._first_seat(other): other for other in together}
-        wanted = (
-            sorted(nearest.values(), key=lambda other: other.created) if call.best else map(nearest.get, call.seats)
-        )
-        made = [other for other in wanted if other][: _size(call)]
-        return made if len(made) == _size(call) else []
+            return together
+        together.sort(key=lambda other: other.created, reverse=True)
+        first_of_seat = {self._first_seat(other): other for other in together}
+        groups = [call.seats]
+        if call.best:  # side by side, with this one among them
+            seat = self._first_seat(row)
+            groups = [tuple(range(start, start + call.best)) for start in range(seat - call.best + 1, seat + 1)]
+        found = [[first_of_seat[seat] for seat in seats] for seats in groups if first_of_seat.keys() >= {*seats}]
+        return min(found, key=lambda made: max(other.created for other in made), default=[])
 
     def _first_seat(self, row: Row) -> int:
-        """Tell where a booking was before anybody moved it: where it was told of, or seen first."""
-        if row.status not in BOOKINGS:
-            return row.seat
-        told = [
-            (call.start, seat)
-            for call in self.known
-            for seat, booking in (call.bookings if call.verb != "bookings" else call.seen).items()
-            if booking == row.id
-        ]
-        moved = [call for call in self.calls if call.verb == "move" and call.booking == row.id]
-        return min(told)[1] if told and moved else row.seat
+        """Tell where a booking was before anybody moved it."""
+        return self.first_seats.get(row.id, row.seat) if row.status in BOOKINGS else row.seat
 
     def _denied(self, row: Row | HoldRow) -> str:
         """Contradict what every answer denied, and name the calls that were on their way when it was made."""
@@ -281,9 +323,6 @@ class _Settled:
         """Tell when it had been seen: in one of these answers, or in the table."""
         return min([self.table.end, *(call.until for call in answers)])
 
-    def _booking_seen_by(self, booking: int) -> int:
-        return self._seen_by(call for call in self.known if call.booking == booking or booking in _bookings_seen(call))
-
     # --- What was promised ------------------------------------------------------------------------
 
     def lost(self) -> None:
@@ -339,20 +378,15 @@ def _size(call: Call) -> int:
     return call.best or len(call.seats)
 
 
-def _likeliest_first(calls: list[Call], created: int) -> list[Call]:
-    """Order them: the last that began before the moment, then the earlier ones, then those that began just after."""
-    return sorted(calls, key=lambda call: (call.start > created, -call.start))
+def _earliest_start(makers: list[Call], created: int, end: int) -> int:
+    """Tell when what was created at that moment, by the clock of the database, can have been done at the earliest."""
+    return min(end, max(created - TOLERANCE, min(maker.start for maker in makers)))
 
 
-def _may_have_held(call: Call, row: HoldRow, seats: set[int]) -> bool:
-    if (call.client, call.show, _size(call)) != (row.client, row.show, row.size):
-        return False
-    return call.start <= row.created + APART and (bool(call.best) or seats <= set(call.seats))
-
-
-def _only_repeats(call: Call, row: Row) -> bool:
-    """Tell whether it tells of a booking that was made before: a confirming tells of all that the hold has become."""
-    return call.verb == "confirm" and row.created < call.start
+def _ask_for_the_same(calls: list[Call]) -> bool:
+    """Tell whether all would make the same bookings; which are the best seats depends on the moment."""
+    wanted = {(call.verb, call.hold, call.seats) for call in calls}
+    return len(calls) == 1 or (len(wanted) == 1 and not calls[0].best)
 
 
 def _holds_seen(call: Call) -> Iterable[int]:

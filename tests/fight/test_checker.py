@@ -17,6 +17,7 @@ from tests.fight.register import Register, Seats, completed
 from tests.fight.table import HoldRow, Row, Table, settle
 
 SHOW, SEAT = 7, 3
+MS = 10**6
 LATE = 10**12  # when the holds of these stories run out, unless they tell another time
 
 
@@ -655,6 +656,116 @@ class TestTable:
 
     def test_tells_that_an_unknown_cancelling_was_not_done(self) -> None:
         assert self.settled([book(1, 0, 1, 10), unknown_cancel(1, 2, 10)], self.row()) == (True, [])
+
+    def test_tells_apart_who_held_a_seat_and_who_held_the_best(self) -> None:
+        """Both were on their way when seat 3 was held; only the second one can have got seat 4."""
+        calls = [Call(1, "hold", SHOW, 0, seats=(3,)), Call(1, "hold", SHOW, 5, best=1)]
+        rows = [
+            Row(11, 1, SHOW, 3, "held", hold=50, created=8),
+            Row(12, 1, SHOW, 4, "held", hold=51, created=9),
+        ]
+        assert self.settled_holds(calls, rows, [self.held(50, created=8), self.held(51, created=9)]) == (True, [])
+
+    def test_tells_apart_who_booked_a_seat_and_who_booked_the_best(self) -> None:
+        calls = [unknown_book(1, 0), Call(1, "book", SHOW, 5, best=1)]
+        assert self.settled(calls, self.row(10, created=8), self.row(11, seat=4, created=9)) == (True, [])
+
+    def test_a_group_that_was_made_while_its_hold_was_being_confirmed(self) -> None:
+        """The confirming tells of the booking of its seat, which a group has taken meanwhile."""
+        calls = [
+            hold(1, 0, 1, 50),
+            Call(1, "book", SHOW, 2, seats=(3, 4)),
+            confirm(1, 4, 8, 50, {3: 10}),
+        ]
+        rows = [replace(self.row(10, created=6), hold=50), self.row(11, seat=4, created=6)]
+        assert self.settled_holds(calls, rows, [self.held(50)]) == (True, [])
+
+    def test_a_seat_that_was_booked_while_its_hold_was_being_confirmed(self) -> None:
+        """The confirming tells of both bookings, of which an unknown call has made one before."""
+        calls = [
+            hold(1, 0, 1, 50, 3, 4),
+            unknown_book(1, 2),
+            confirm(1, 4, 20, 50, {3: 10, 4: 11}),
+            seat_map(2, 10, 12, s3=BOOKED, s4=HELD),
+        ]
+        rows = [replace(self.row(10, created=6), hold=50), replace(self.row(11, seat=4, created=15), hold=50)]
+        assert self.settled_holds(calls, rows, [self.held(50, size=2)]) == (True, [])
+        del calls[1]
+        assert self.settled_holds(calls, rows, [self.held(50, size=2)]) == (False, [])
+
+    def test_does_not_guess_which_seats_an_unknown_hold_had(self) -> None:
+        """It ran out and left no claim, so it may be of either call: the first one, which took long, or the second."""
+        calls = [
+            Call(1, "hold", SHOW, 0, seats=(3,)),
+            Call(1, "hold", SHOW, 5, seats=(4,)),
+            refused(2, 7, 8, "seat_held"),
+            book(2, 9, 10, 11, seat=4),
+        ]
+        assert self.settled_holds(calls, [self.row(11, client=2, seat=4)], [self.held(50, created=6)]) == (True, [])
+
+    def test_a_hold_that_one_call_may_have_made_has_its_seats(self) -> None:
+        calls = [Call(1, "hold", SHOW, 0, seats=(3,)), refused(2, 7, 8, "seat_held")]
+        assert self.settled_holds(calls, [], [self.held(50, created=6)]) == (True, [])
+        calls = [Call(1, "hold", SHOW, 0, seats=(4,)), refused(2, 7, 8, "seat_held")]
+        assert self.settled_holds(calls, [], [self.held(50, created=6)]) == (False, [])
+
+    def test_does_not_take_bookings_of_different_calls_for_a_group(self) -> None:
+        calls = [
+            unknown_book(1, 0),
+            Call(1, "book", SHOW, 10, seats=(3, 4)),
+            refused(2, 14, 15),
+            book(2, 16, 17, 20, seat=4),
+            cancel(2, 18, 19, 20),
+            Call(1, "book", SHOW, 30, seats=(4,)),
+        ]
+        rows = [
+            self.row(10, created=12),
+            self.row(20, client=2, live=False, seat=4),
+            self.row(11, seat=4, created=32),
+        ]
+        assert self.settled(calls, *rows) == (True, [])
+
+    def test_a_group_that_one_call_may_have_made_was_made_at_once(self) -> None:
+        calls = [
+            Call(1, "book", SHOW, 10, seats=(3, 4)),
+            refused(2, 14, 15),
+            book(2, 16, 17, 20, seat=4),
+            cancel(2, 18, 19, 20),
+        ]
+        rows = [
+            self.row(10, created=12),
+            self.row(20, client=2, live=False, seat=4),
+            self.row(11, seat=4, created=32),
+        ]
+        assert self.settled(calls, *rows) == (False, [])
+
+    def test_does_not_take_the_booking_of_a_held_seat_for_a_confirming(self) -> None:
+        calls = [
+            hold(1, 0, 1, 50, 3, 4),
+            unknown_book(1, 2),
+            Call(1, "confirm", SHOW, 4, hold=50),
+            release(1, 8, 9, 50),
+            book(2, 10, 11, 20, seat=4),
+        ]
+        rows = [
+            replace(self.row(10, created=6), hold=50),
+            Row(11, 1, SHOW, 4, "freed", hold=50),
+            self.row(20, client=2, seat=4),
+        ]
+        assert self.settled_holds(calls, rows, [self.held(50, size=2, released=True)]) == (True, [])
+
+    def test_allows_for_the_clocks_when_it_tells_who_made_a_booking(self) -> None:
+        """The first call made it; by the clock of the database the second one was on its way as well."""
+        calls = [unknown_book(1, 0), refused(2, 9 * MS, 10 * MS), unknown_book(1, 11 * MS)]
+        assert self.settled(calls, self.row(created=12 * MS)) == (True, [])
+
+    def test_allows_for_the_clocks_when_it_tells_who_made_a_hold(self) -> None:
+        calls = [
+            Call(1, "hold", SHOW, 0, seats=(3,)),
+            refused(2, 9 * MS, 10 * MS, "seat_held"),
+            Call(1, "hold", SHOW, 11 * MS, seats=(3,)),
+        ]
+        assert self.settled_holds(calls, [], [self.held(50, created=12 * MS)]) == (True, [])
 
     def test_one_of_several_unknown_unblockings_was_done(self) -> None:
         """The seat was held by somebody in between, so it can't have been done twice, nor by the last call."""
