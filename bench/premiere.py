@@ -13,6 +13,7 @@ from bench.entries import BOOKED, REST, Entry, at_door
 from bench.load import Tally
 from bench.walks import Asker, Together, Walk
 
+WARM_UP = 1.0  # seconds, for processes that have just started
 PART, SHORT_PART = 10.0, 4.0  # seconds at the beginning, and at the end
 SHOWS, SHOWS_BETWEEN = 500, 200  # the latter have as many seats as are sold in a minute
 FIRST, LAST = f"{REST}, at the beginning", f"{REST}, at the end"
@@ -21,7 +22,7 @@ FIRST, LAST = f"{REST}, at the beginning", f"{REST}, at the end"
 def premiere(arena: Arena, full: bool) -> Iterator[Entry]:
     """Sell for a minute; in the short form, most of the minute's bookings are inserted by SQL."""
     sale = _Sale(arena, PART if full else SHORT_PART)
-    yield Entry(FIRST, sale.sell, sale.site, BOOKED)
+    yield Entry(FIRST, sale.sell, sale.site, BOOKED, before=sale.warm_up)
     yield Entry(LAST, sale.sell, sale.site, BOOKED, before=sale.sell_between if full else sale.insert_between)
 
 
@@ -30,7 +31,8 @@ class _Sale:
     arena: Arena
     part: float
     asker: Asker | None = None
-    between: Tally = field(default_factory=Tally)
+    uncounted: Tally = field(default_factory=Tally)
+    """What came back before the part that is measured; only its rate does not count."""
 
     def __post_init__(self) -> None:
         self.site = self.arena.fresh("premiere", self._furnish)
@@ -41,16 +43,20 @@ class _Sale:
     def sell(self, seconds: float) -> Tally:
         """Sell for a part of the minute, however long the turns of other scenarios are."""
         tally = self._sell(self.part)
-        tally.wrong += self.between.wrong
-        tally.faults += self.between.faults
-        tally.unanswered += self.between.unanswered
-        tally.booked += self.between.booked
+        tally.wrong += self.uncounted.wrong
+        tally.faults += self.uncounted.faults
+        tally.unanswered += self.uncounted.unanswered
+        tally.booked += self.uncounted.booked
         return tally
 
+    def warm_up(self) -> None:
+        self.uncounted = self._sell(WARM_UP)
+
     def sell_between(self) -> None:
-        self.between = self._sell(4 * self.part)
+        self.uncounted = self._sell(4 * self.part)
 
     def insert_between(self) -> None:
+        self.uncounted = Tally()
         self.site.database.sell_out(self.first_show + SHOWS, SHOWS_BETWEEN)
 
     def _sell(self, seconds: float) -> Tally:
