@@ -126,8 +126,9 @@ if not DATABASE_URL.startswith(("postgres://", "postgresql://", "sqlite:///")):
     raise ImproperlyConfigured("DATABASE_URL must begin with postgres:// or sqlite:///.")
 
 DATABASES = {
-    # A connection is kept as long as it is healthy: opening one costs more than a booking.
-    "default": dj_database_url.parse(DATABASE_URL, conn_max_age=None, conn_health_checks=True)
+    # Opening a connection costs more than a booking. After some minutes it is replaced, and with it the plans of its
+    # prepared statements, which may have been made when the tables were empty.
+    "default": dj_database_url.parse(DATABASE_URL, conn_max_age=300, conn_health_checks=True)
 }
 
 # Milliseconds. Commands take any time for a statement; the servers' entry points set limits for themselves.

@@ -58,7 +58,7 @@ class TestConnections:
         printed = run("-c", script, DEBUG="1", DATABASE_URL="postgres://user:secret@db.example:5433/tickets").stdout
         database = json.loads(printed)
         assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "tickets")
-        assert database["CONN_MAX_AGE"] is None
+        assert database["CONN_MAX_AGE"] == 300
         assert database["CONN_HEALTH_CHECKS"] is True
         options = database["OPTIONS"]
         assert options["connect_timeout"] <= 2
