@@ -139,7 +139,9 @@ class ListExecutor(StrawberryGraphQLCoreExecutionContext):
         if name == "__typename":
             return lambda row: type_.name
         field = type_.fields[name]
-        definition = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF]
+        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        if definition is None:  # a field of introspection
+            raise UseLibrary
         if definition.python_name == "_id":  # what the library calls the id of its interface Node
             return lambda row: global_id(type_.name, row.pk)
         get = batched_getter(definition)

@@ -10,13 +10,14 @@ import pytest
 import strawberry
 from django.core.cache import cache
 from django.db import OperationalError
-from graphql import Undefined, execute, parse
+from graphql import Undefined, execute, get_introspection_query, parse
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
 from catalog.models import Movie, Show
 from core.models import User
 from graphql_api.executor import ListExecutor
 from graphql_api.loaders import Batch, batched_field
+from graphql_api.queries import Query
 from graphql_api.schema import schema
 from reservations.models import Booking, Claim, Hold
 from tests.conftest import make_show
@@ -371,3 +372,10 @@ def test_an_odd_row_is_answered_or_refused_as_by_the_library(missing: Any) -> No
             for executor in (ListExecutor, StrawberryGraphQLCoreExecutionContext)
         )
         assert by_columns.formatted == by_fields.formatted
+
+
+def test_introspection__is_answered_as_by_the_library() -> None:
+    ours = strawberry.Schema(query=Query, execution_context_class=ListExecutor)
+    answers = [each.execute_sync(get_introspection_query()) for each in (ours, strawberry.Schema(query=Query))]
+    assert not answers[0].errors
+    assert answers[0].data == answers[1].data
