@@ -84,7 +84,12 @@ def _in_transaction(verb: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> 
     done = False
     try:
         with transaction.atomic(durable=True):
-            result = verb(*args, **kwargs)
+            try:
+                result = verb(*args, **kwargs)
+            except OperationalError as error:
+                if _connection_is_lost(error):
+                    connection.close()  # or else Django would connect again, to roll back what is rolled back already
+                raise
             done = True
         return result
     except OperationalError as error:

@@ -140,7 +140,8 @@ def free_seats(url: str) -> list[tuple[int, int]]:
             """
             SELECT show.id, seat FROM catalog_show AS show, generate_series(1, show.total_seats) AS seat
             WHERE NOT EXISTS (
-                SELECT 1 FROM reservations_booking WHERE show_id = show.id AND seat_number = seat AND status = 'booked'
+                SELECT 1 FROM reservations_booking
+                WHERE show_id = show.id AND seat_number = seat AND status IN ('booked', 'held', 'blocked')
             ) ORDER BY show.date_time DESC, show.id LIMIT 2
             """
         ).fetchall()

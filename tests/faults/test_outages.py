@@ -47,11 +47,12 @@ def test_a_server_that_stops_under_requests_is_told_to_them(cinema: Cinema, figu
         waiting.join()
     seconds = cinema.is_back(cinema.list_movies(), within=BACK)
     figure(f"told within {max(answer.seconds for answer in answers):.2f} s, back after {seconds:.2f} s")
-    # Whether it happened may be more than the application can know; that it did not may be told only if it is so.
-    assert {answer.status for answer in answers} == {503}
-    assert {answer.code for answer in answers} <= {"database_unavailable", "outcome_unknown"}
+    # A request that was between two attempts may be done after the restart; what is answered must be so.
+    refused = [answer for answer in answers if not answer.ok]
+    assert {answer.status for answer in refused} <= {503}
+    assert {answer.code for answer in refused} <= {"database_unavailable", "outcome_unknown"}
     assert max(answer.seconds for answer in answers) <= SAYS_SO
-    assert cinema.booked(cinema.shows[0], 4) == 0
+    assert cinema.booked(cinema.shows[0], 4) == sum(answer.status == 201 for answer in answers)
 
 
 def test_lost_packets_are_told_at_every_address(wired: Cinema, wire: Proxy, figure: Callable[[str], None]) -> None:

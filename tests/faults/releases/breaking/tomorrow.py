@@ -8,6 +8,6 @@ from tests.faults.releases.latest import latest_migration
 class Migration(migrations.Migration):
     dependencies = [("reservations", latest_migration())]
     operations = [
-        migrations.AddField("booking", "channel", models.CharField(max_length=20, default="web")),
-        migrations.RemoveField("booking", "cancelled_at"),
+        migrations.AddField("claim", "channel", models.CharField(max_length=20, default="web")),
+        migrations.RemoveField("claim", "cancelled_at"),
     ]

@@ -10,6 +10,6 @@ class Migration(migrations.Migration):
     atomic = False  # an index is built beside the writers only outside a transaction
     dependencies = [("reservations", latest_migration())]
     operations = [
-        migrations.AddField("booking", "channel", models.CharField(max_length=20, db_default="web")),
-        AddIndexConcurrently("booking", models.Index(fields=["channel"], name="bookings_of_a_channel")),
+        migrations.AddField("claim", "channel", models.CharField(max_length=20, db_default="web")),
+        AddIndexConcurrently("claim", models.Index(fields=["channel"], name="bookings_of_a_channel")),
     ]
