@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 POLL = 0.2  # seconds between two reads
 LONGEST_POLL = 0.6  # with the reads before and after, and sending, less than a second
 PAUSE_PER_READ = 5  # times as long as the last read took, so that reading takes a small part of the time
+PAUSE_PER_EVENT = 0.0005  # seconds for each subscription that was just woken, so that sending does as well
 WOKEN_TOGETHER = 50  # subscriptions, before the event loop turns to other work
 MOST_RENDERERS = 20  # of a show: each change is rendered by each
 MOST_RENDERED = 40  # differences to the newest map that are cached for a show
@@ -132,13 +133,13 @@ class Poller:
                 self.subscriptions.pop(subscription.show_id, None)
 
     def _run(self) -> None:
-        has_failed = False
+        has_failed, woken = False, 0
         while watched := self._watched():
             began = time.monotonic()
             try:
                 if has_failed:
                     connection.close()
-                self._poll(watched)
+                woken = self._poll(watched)
                 has_failed = False
             except Exception as fault:
                 if not isinstance(fault, Error):
@@ -147,7 +148,7 @@ class Poller:
                     log.warning("live seat maps have to wait for the database: %s", type(fault).__name__)
                 has_failed = True
             took = time.monotonic() - began
-            time.sleep(min(max(POLL, PAUSE_PER_READ * took), LONGEST_POLL))
+            time.sleep(min(max(POLL, PAUSE_PER_READ * took, PAUSE_PER_EVENT * woken), LONGEST_POLL))
         connection.close()
 
     def _watched(self) -> dict[int, list[Subscription]]:
@@ -156,8 +157,8 @@ class Poller:
             self._is_running = bool(self.subscriptions)
             return {show_id: [*chain(*each.values())] for show_id, each in self.subscriptions.items()}
 
-    def _poll(self, watched: dict[int, list[Subscription]]) -> None:
-        """Read the shows, and wake the subscriptions that were sent another map."""
+    def _poll(self, watched: dict[int, list[Subscription]]) -> int:
+        """Read the shows, and wake the subscriptions that were sent another map; return how many."""
         maps = read_seat_maps(watched)
         newest = {show_id: self._rendered(seats, watched[show_id]) for show_id, seats in maps.items()}
         late = []
@@ -171,6 +172,7 @@ class Poller:
         if late and self.loop:
             with suppress(RuntimeError):  # the loop has ended, and all streams with it
                 self.loop.call_soon_threadsafe(_wake_some, iter(late))
+        return len(late)
 
     def _rendered(self, seats: SeatMap, subscriptions: list[Subscription]) -> RenderedMap:
         """Render what has changed since the last read, as most subscriptions are sent it."""
@@ -178,8 +180,9 @@ class Poller:
         if before and before.state == seats.state:
             return before
         newest = RenderedMap(seats)
-        for render in {subscription.render for subscription in subscriptions} if before else ():
-            newest.render(before.state, render)
+        if before:
+            for render in {subscription.render for subscription in subscriptions}:
+                newest.render(before.state, render)
         return newest
 
 
