@@ -50,7 +50,6 @@ from reservations.idempotency_codec import (
     load_hold,
     load_released,
 )
-from reservations.live import publish_on_commit
 from reservations.models import Booking, Bookings, Claim, Hold, Released
 
 
@@ -268,11 +267,7 @@ def free_expired_seats() -> int:
     expired = Claim.objects.expired().select_for_update(
         skip_locked=connection.features.has_select_for_update_skip_locked
     )
-    claims = list(expired.values_list("pk", "show"))
-    freed = Claim.objects.filter(pk__in=[claim for claim, _ in claims]).free()
-    for show_id in {show for _, show in claims}:
-        publish_on_commit(show_id)
-    return freed
+    return Claim.objects.filter(pk__in=list(expired.values_list("pk", flat=True))).free()
 
 
 @durable_transaction
