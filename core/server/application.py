@@ -27,6 +27,7 @@ Scope = MutableMapping[str, Any]
 
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
+MAX_CACHED_PATH = 200  # characters; what is longer has no route
 
 
 class Application(BaseHandler):
@@ -50,7 +51,7 @@ class Application(BaseHandler):
             await self._lifespan(receive, send)
             return
         started = time.perf_counter()
-        pool, route = _route(scope["path"])
+        pool, route = _route(scope["path"][:MAX_CACHED_PATH])
         response: HttpResponseBase | None = None
         try:
             self.pools[pool].refuse_excess()  # before the body is read
