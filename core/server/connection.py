@@ -9,8 +9,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 MAX_CONNECTIONS = 10_000  # a worker
 MAX_BYTES_BESIDE_BODY = 64 * 1024  # of a request: its first line, headers and what frames the body
 SECONDS_FOR_HEADERS = 5  # from the connection's first moment, or from a further request's first byte
-SECONDS_UNREAD = 20  # in which a client's side acknowledges what was sent
-SECONDS_TO_LEAVE = 1  # in which idle connections may still send a request before the worker stops
+SECONDS_UNREAD = 20  # in which a client's machine must acknowledge what was sent
+SECONDS_TO_LEAVE = 1  # in which an idle connection may still send a request before the worker stops
 
 
 class Connection(HttpToolsProtocol):
