@@ -46,7 +46,7 @@ class Connection(HttpToolsProtocol):
         self.bytes_beside_body += len(data)
         super().data_received(data)
         if self.bytes_beside_body > MAX_BYTES_BESIDE_BODY and not self.transport.is_closing():
-            self.send_400_response("The request line and headers are longer than 64 kB. Nothing was done.")
+            self.send_400_response("The request line and headers are longer than 64 kB. Nothing was changed.")
 
     def on_body(self, body: bytes) -> None:
         self.bytes_beside_body -= len(body)
