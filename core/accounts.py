@@ -2,21 +2,23 @@
 
 import functools
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from django.contrib.auth import authenticate
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError
+from django.db import DatabaseError, IntegrityError
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 from rest_framework_simplejwt.utils import datetime_from_epoch
 
-from core.database import durable_transaction, violates
-from core.errors import AccountInactive, Invalid, NoActiveAccount, TokenNotValid
+from core.database import durable_transaction, refusal_of, violates
+from core.errors import AccountInactive, Busy, Invalid, LockNotAvailable, NoActiveAccount, TokenNotValid
 from core.hashers import hashing_slot
 from core.models import Account, User
 from core.throttling import consume, consume_for_account
@@ -32,6 +34,20 @@ class TokenPair:
     refresh: str
 
 
+@contextmanager
+def _not_again() -> Iterator[None]:
+    """Raise a missing lock as plain ``Busy``, which core.server does not retry.
+
+    Around all that follows the first count: a retry would count and hash again.
+    """
+    try:
+        yield
+    except (LockNotAvailable, DatabaseError) as error:
+        if isinstance(error, LockNotAvailable) or isinstance(refusal_of(error), LockNotAvailable):
+            raise Busy from error
+        raise
+
+
 @hashing_slot()
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
     """Create an account without permissions.
@@ -45,7 +61,8 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     _validate(user, password)
     user.set_password(password)
     try:
-        _insert(user)
+        with _not_again():
+            _insert(user)
     except IntegrityError as error:  # of two at once, only the unique constraint decides
         raise Invalid(errors=_duplicate_errors(error)) from error
     return user
@@ -60,12 +77,13 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     :raises NoActiveAccount: no active account has this username and password.
     """
     consume("login", address=address)
-    consume_for_account(username)
-    user = authenticate(username=username, password=password)
-    if not isinstance(user, User):
-        raise NoActiveAccount
     try:
-        return _issue(user)
+        with _not_again():
+            consume_for_account(username)
+            user = authenticate(username=username, password=password)
+            if not isinstance(user, User):
+                raise NoActiveAccount
+            return _issue(user)
     except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
         raise NoActiveAccount from error
 
@@ -78,7 +96,8 @@ def refresh(*, token: str, address: str) -> TokenPair:
     """
     consume("refresh", address=address)
     try:
-        return _exchange(token)
+        with _not_again():
+            return _exchange(token)
     except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
         raise TokenNotValid from error
 

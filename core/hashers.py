@@ -10,10 +10,10 @@ from core.errors import LockNotAvailable
 
 
 class Argon2(Argon2PasswordHasher):
-    """Argon2id with 19 MiB, two passes and one lane, the smallest setting that OWASP recommends.
+    """Argon2id with the smallest parameters that OWASP recommends: 19 MiB, two passes.
 
     Django's default takes 100 MiB and eight lanes for each verification: a few dozen logins at once would take
-    gigabytes and every core, so that the logins of a premiere would stop its bookings.
+    gigabytes and every core, so that a rush of logins would stop bookings.
     """
 
     time_cost = 2
@@ -25,18 +25,18 @@ _slots: threading.Semaphore | None = None
 
 
 def limit_hashing_threads(threads: int) -> None:
-    """Let so many threads of this process hash at once; core.asgi calls it."""
+    """Limit the threads of this process that hash at once; core.asgi calls it."""
     global _slots
     _slots = threading.Semaphore(threads)
 
 
 @contextmanager
 def hashing_slot() -> Iterator[None]:
-    """Use the decorated function's thread for hashing, if not too many others do.
+    """Hash in this thread, unless too many other threads are hashing.
 
-    A hash takes as long as many bookings. A thread never waits for its turn: core.server tries the request again.
+    A hash takes as long as many bookings. A thread never waits for its turn: core.server retries the request.
 
-    :raises LockNotAvailable: too many do; nothing has been done.
+    :raises LockNotAvailable: too many are hashing; nothing was done.
     """
     if _slots is None:
         yield

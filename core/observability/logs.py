@@ -1,4 +1,4 @@
-"""JSON log lines, one an event, with the id of the request they belong to."""
+"""JSON log lines, one for each event, with the request's id."""
 
 import logging
 from contextvars import ContextVar
@@ -10,12 +10,12 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 
 def has_traceback(record: logging.LogRecord) -> bool:
-    """Pass an error, but not Django's line that repeats what the request log says."""
+    """Pass errors with a traceback; Django's other lines repeat the request log."""
     return bool(record.exc_info)
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats an event as one JSON object; a traceback is a string inside it."""
+    """Formats an event as one JSON object, a traceback as a string in it."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, object] = {

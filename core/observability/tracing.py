@@ -1,4 +1,4 @@
-"""OpenTelemetry traces. Without ``OTEL_EXPORTER_OTLP_ENDPOINT`` nothing is traced, and nothing imported for it.
+"""OpenTelemetry traces; nothing is imported without ``OTEL_EXPORTER_OTLP_ENDPOINT``.
 
 The spans are those of OpenTelemetry's instrumentation of Django and psycopg. They leave the process without query
 strings, headers, parameters and the texts of errors, which may quote a parameter. The packages are those of
@@ -13,7 +13,7 @@ from django.conf import settings
 
 log = logging.getLogger(__name__)
 
-SECONDS_TO_SEND = 2  # what is left when a worker ends
+SECONDS_TO_SEND = 2  # for the last spans when a worker ends
 
 # Old and new names of OpenTelemetry's semantic conventions.
 EXPORTED = {
@@ -26,20 +26,22 @@ _stop: Callable[[], None] | None = None
 
 
 def start() -> None:
-    """Begin to trace, if that is wanted: once a process, before Django loads its middleware."""
+    """Start tracing if it is set up, before Django loads its middleware."""
     global _stop
     if not settings.OTEL_EXPORTER_OTLP_ENDPOINT or _stop:
         return
     try:
         _stop = _start()
-    except ImportError as error:  # seats are sold without traces too
+    except ImportError as error:  # serving does not depend on traces
         log.error(
-            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: %s. Install requirements-otel.txt.", error
+            "OTEL_EXPORTER_OTLP_ENDPOINT is set, but nothing is traced: %s. Requests are served. To trace, install "
+            "requirements-otel.txt and restart.",
+            error,
         )
 
 
 def stop() -> None:
-    """Send what has not been sent yet."""
+    """Send the spans that have not been sent yet."""
     if _stop:
         _stop()
 
@@ -55,7 +57,7 @@ def _start() -> Callable[[], None]:
     from opentelemetry.trace import Status
 
     class PrivateExporter(OTLPSpanExporter):
-        """Sends of each span only what may leave the process."""
+        """Sends spans without the attributes that may be secret."""
 
         def export(self, spans: Any) -> Any:
             return super().export([_without_secrets(span) for span in spans])

@@ -1,5 +1,7 @@
-"""Django's PostgreSQL with two habits of its own: it notices a lost connection without a round trip, and it does not
-wait for ever for a server that has fallen silent. (``ENGINE`` names the folder; Django asks for this module in it.)"""
+"""Django's PostgreSQL backend, with cheap health checks and a limit for silent servers.
+
+``ENGINE`` names the folder; Django asks for this module in it.
+"""
 
 import select
 from datetime import UTC
@@ -8,24 +10,26 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 from django.db.backends.postgresql.psycopg_any import IsolationLevel
+from psycopg.pq import TransactionStatus
 from psycopg.types.datetime import TimestamptzLoader
 
 
 class Connection(psycopg.Connection[Any]):
-    """A connection whose server must answer within ``answer_within`` seconds; without it, takes any time.
+    """A connection that is closed when its server does not answer in time.
 
-    ``statement_timeout`` is the server's word; this is for a server that is frozen, or whose packets are lost on a
-    way that acknowledges them all the same, so that ``tcp_user_timeout`` sees nothing wrong.
+    The server itself ends a statement after ``statement_timeout``. This is for a server that is frozen, and for packets
+    that are lost behind a proxy which acknowledges them, so that ``tcp_user_timeout`` does not notice.
     """
 
-    answer_within: float | None = None
+    answer_within: float | None = None  # seconds; any time if None
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         try:
             return super().wait(gen, interval, timeout if timeout is not None else self.answer_within)
-        except psycopg.errors._WaitTimeout as silence:
-            self.close()
-            raise psycopg.OperationalError("the server did not answer in time") from silence
+        except psycopg.OperationalError:
+            if self.info.transaction_status == TransactionStatus.ACTIVE:  # the statement still runs
+                self.close()
+            raise
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -41,7 +45,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return connection
 
     def create_cursor(self, name: str | None = None) -> Any:
-        """Let times in UTC be read by Psycopg, in C: Django's own reader takes most of the time of a long list."""
+        """Make a cursor that reads times in UTC in C; Django's loader is slow in long lists."""
         if name or self.timezone is not UTC:
             return super().create_cursor(name)
         cursor = self.connection.cursor()
@@ -49,10 +53,10 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return cursor
 
     def is_usable(self) -> bool:
-        """Tell whether the connection is still there.
+        """Check that the server has not closed the connection.
 
-        Nothing is to be read from a connection on which nothing was asked, unless it is the server's farewell. So a
-        look at the socket does for the query that Django sends otherwise, once a request.
+        An idle connection has nothing to read, unless the server has closed it. Polling the socket replaces the query
+        that Django would send at each request.
         """
         connection = self.connection
         if connection is None or connection.closed:

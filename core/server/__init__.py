@@ -1,5 +1,5 @@
-"""The ASGI server: see README.md. What the rest of the project needs is here.
+"""The ASGI server, described in README.md.
 
-``application`` makes the ASGI application; a view returns an ``EventStream`` to keep telling its client; a view with
-``worker_pool = "health"`` or ``"readiness"`` is answered while all others wait.
+The rest of the project uses ``application.Application``, ``streams.EventStream``, which a view returns to send events,
+and the attribute ``worker_pool = "health"`` or ``"readiness"`` of a view that is answered while all others wait.
 """

@@ -1,7 +1,7 @@
-"""``python -m core.server`` starts the server, as ``make run`` and the container do.
+"""``python -m core.server`` starts the server; ``make run`` and the container use it.
 
-SIGTERM and SIGINT end it when the requests on their way are answered. SIGHUP replaces its workers one by one with the
-code that is there by then, and no request is lost.
+SIGTERM and SIGINT end it after the current requests. SIGHUP replaces its workers one by one with the current code, and
+no request is lost.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from uvicorn.supervisors import Multiprocess
 from core.server.connection import Connection
 
 BACKLOG = 4096  # connections that the kernel holds until a worker takes them
-SECONDS_IDLE = 75  # that a connection is kept without a request; more than proxies keep theirs
+SECONDS_IDLE = 75  # until a connection without a request is closed; a proxy should close it earlier
 SECONDS_TO_START = 30
 SECONDS_TO_STOP = 10
 
@@ -31,7 +31,12 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--workers", type=int, default=2, help="processes; as many as there are cores")
-    parser.add_argument("--threads", type=int, default=2, help="threads a worker, beside one that may hash a password")
+    parser.add_argument(
+        "--threads",
+        type=int,
+        default=2,
+        help="threads a worker; one more is added, since one may be hashing a password",
+    )
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
     os.environ["THREADS"] = str(arguments.threads)  # for core.settings, in the workers
@@ -51,7 +56,7 @@ def main() -> None:
         timeout_keep_alive=SECONDS_IDLE,
         timeout_graceful_shutdown=SECONDS_TO_STOP,
         timeout_worker_healthcheck=SECONDS_TO_START,
-        log_config=None,  # core.settings says how to log
+        log_config=None,  # logging is set up in core.settings
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -66,16 +71,18 @@ def main() -> None:
 
 
 def load() -> Any:
-    """Import the application, in a worker; one that can't ends the server instead of being started again."""
+    """Import the application in a worker; an error ends the whole server."""
     try:
         return import_string("core.asgi.application")  # it sets timeouts before anything reads the settings
     except Exception:
-        logging.getLogger(__name__).exception("The application can't be imported.")
+        logging.getLogger(__name__).exception(
+            "The application can't be imported. The server stops; correct the error below and start it again."
+        )
         sys.exit(STARTUP_FAILURE)
 
 
 def _raise_file_limit() -> None:
-    """Allow as many files as the machine does: a connection is one."""
+    """Raise the limit of open files, of which each connection is one."""
     _, hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard_limit, hard_limit))
 

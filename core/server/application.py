@@ -1,6 +1,6 @@
-"""The ASGI application: Django's synchronous handler, run in worker pools by an event loop that does all the waiting.
+"""The ASGI application: Django's synchronous handler in pools of threads.
 
-See README.md for what it guarantees, and the figures that it was chosen by.
+The event loop does all the waiting. README.md has the guarantees and the measurements.
 """
 
 import asyncio
@@ -27,10 +27,11 @@ Scope = MutableMapping[str, Any]
 
 SECONDS_FOR_A_LOCK = 2.0
 FIRST_PAUSE = 0.05  # seconds; each further one is twice as long
+MAX_CACHED_PATH = 200  # characters; what is longer has no route
 
 
 class Application(BaseHandler):
-    """Serves Django; the server calls it for each request."""
+    """Serves Django to the ASGI server, which calls it for each request."""
 
     def __init__(self, threads: int) -> None:
         super().__init__()
@@ -39,7 +40,7 @@ class Application(BaseHandler):
         _route("/")  # loads the URL patterns, so that the first request does not wait for it
         self.pools = {
             "requests": WorkerPool("requests", threads),
-            # What watches the service must be answered just when everything else waits: see README.md.
+            # Health checks must be answered also while everything else waits: see README.md.
             "health": WorkerPool("health", 1),
             "readiness": WorkerPool("readiness", 1),
         }
@@ -50,7 +51,7 @@ class Application(BaseHandler):
             await self._lifespan(receive, send)
             return
         started = time.perf_counter()
-        pool, route = _route(scope["path"])
+        pool, route = _route(scope["path"][:MAX_CACHED_PATH])
         response: HttpResponseBase | None = None
         try:
             self.pools[pool].refuse_excess()  # before the body is read
@@ -112,14 +113,14 @@ class Application(BaseHandler):
             response = handler(None, exception=error)
         if isinstance(response, EventStream):
             return response, b""
-        content = b"".join(response)  # a file too: the largest has a few megabytes
+        content = b"".join(response)  # also of a file: the largest has a few megabytes
         response.close()
         return response, content
 
 
 @functools.lru_cache(maxsize=4096)
 def _route(path: str) -> tuple[str, str]:
-    """Name the worker pool that the view of a path declares, and the path's route for the metrics."""
+    """Return the worker pool and the metrics' route of a path."""
     try:
         match = resolve(path)
     except Resolver404:
@@ -130,7 +131,7 @@ def _route(path: str) -> tuple[str, str]:
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """Read the whole body; None if the client has left.
+    """Read the whole body; None if the client has disconnected.
 
     :raises PayloadTooLarge: it is too long.
     :raises RequestTimeout: it takes too long.

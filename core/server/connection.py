@@ -1,4 +1,4 @@
-"""HTTP connections: uvicorn's protocol with deadlines for silent clients and a farewell before the worker stops."""
+"""HTTP connections: uvicorn's protocol, with deadlines and limits."""
 
 import asyncio
 import socket
@@ -7,9 +7,10 @@ from typing import Any, cast
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_CONNECTIONS = 10_000  # a worker
+MAX_BYTES_BESIDE_BODY = 64 * 1024  # of a request: its first line, headers and what frames the body
 SECONDS_FOR_HEADERS = 5  # from the connection's first moment, or from a further request's first byte
-SECONDS_UNREAD = 20  # in which a client's side acknowledges what was sent
-SECONDS_TO_LEAVE = 1  # in which idle connections may still send a request before the worker stops
+SECONDS_UNREAD = 20  # in which a client's machine must acknowledge what was sent
+SECONDS_TO_LEAVE = 1  # in which an idle connection may still send a request before the worker stops
 
 
 class Connection(HttpToolsProtocol):
@@ -17,6 +18,7 @@ class Connection(HttpToolsProtocol):
 
     deadline: asyncio.TimerHandle | None = None
     is_leaving = False
+    bytes_beside_body = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -36,6 +38,24 @@ class Connection(HttpToolsProtocol):
         if self.deadline is None:
             self._set_deadline()
 
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, and refuse a request that has too much beside its body.
+
+        The parser collects a header of any length before it calls anything, so what arrives is counted here.
+        """
+        self.bytes_beside_body += len(data)
+        super().data_received(data)
+        if self.bytes_beside_body > MAX_BYTES_BESIDE_BODY and not self.transport.is_closing():
+            self.send_400_response("The request line and headers are longer than 64 kB. Nothing was changed.")
+
+    def on_body(self, body: bytes) -> None:
+        self.bytes_beside_body -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self.bytes_beside_body = 0
+        super().on_message_complete()
+
     def on_headers_complete(self) -> None:
         self._cancel_deadline()
         super().on_headers_complete()
@@ -43,7 +63,7 @@ class Connection(HttpToolsProtocol):
             self.cycle.keep_alive = False
 
     def shutdown(self) -> None:
-        """Close after the request on its way; if there is none, after a moment in which one may still come."""
+        """Close after the current request, or a moment later if there is none."""
         cast(Any, self.app).streams.end()
         self.is_leaving = True
         if self.cycle is None or self.cycle.response_complete:

@@ -1,4 +1,4 @@
-"""A worker pool: a few threads with one queue, which refuses work that would wait too long."""
+"""A worker pool: threads with one queue, which refuses excess work."""
 
 import asyncio
 import threading
@@ -20,12 +20,12 @@ MAX_WAIT = 0.5  # seconds
 
 
 class WorkerPool:
-    """Threads that run functions for the event loop, first come, first served."""
+    """Threads that run functions for the event loop, in order of arrival."""
 
     def __init__(self, name: str, threads: int) -> None:
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name)
         self._threads = threads
-        self._arrivals: deque[float] = deque()  # of what waits; the executor's own queue can't say since when
+        self._arrivals: deque[float] = deque()  # times of what waits; the executor's queue has none
         self._seconds_each = 0.0  # between the ends of two functions, a moving average
         self._waiting = metrics.POOL_WAITING.labels(name)
         self._busy_seconds = metrics.POOL_BUSY_SECONDS.labels(name)

@@ -1,15 +1,18 @@
 """Races for names, tokens and tries, on PostgreSQL, through real connections; next to each, the same race unguarded."""
 
+from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from django.db import OperationalError, connection
 
 from catalog.models import Show
 from core import accounts, throttling
 from core.accounts import TokenPair, log_in, log_out, refresh, sign_up
-from core.errors import Invalid, NoActiveAccount, Throttled, TokenNotValid
-from core.models import User
+from core.database import refusal_of
+from core.errors import Busy, Invalid, LockNotAvailable, NoActiveAccount, Throttled, TokenNotValid
+from core.models import RateLimitWindow, User
 from reservations import booking
 from reservations.booking import book_seat
 from tests.conftest import PASSWORD
@@ -103,6 +106,48 @@ def test_an_account_deleted_at_the_same_moment_is_no_fault(
     assert isinstance(outcome, NoActiveAccount | TokenNotValid)
 
 
+class TestMissingLocks:
+    """The server tries a request again when a lock is missing; one that was counted would be counted again."""
+
+    @pytest.fixture(autouse=True)
+    def short_lock_timeout(self) -> Iterator[None]:
+        with connection.cursor() as cursor:
+            cursor.execute("SET lock_timeout = '50ms'")
+        yield
+        connection.close()
+
+    @pytest.mark.parametrize(
+        ("verb", "table", "refusal", "counted"),
+        [
+            ("signup", "core_tries", LockNotAvailable, 0),
+            ("signup", User._meta.db_table, Busy, 1),
+            ("login", "token_blacklist_outstandingtoken", Busy, 1),
+            ("refresh", "token_blacklist_outstandingtoken", Busy, 1),
+        ],
+    )
+    def test_after_the_count_are_not_for_another_attempt(
+        self, alice: User, verb: str, table: str, refusal: type[Busy], counted: int
+    ) -> None:
+        token = log_in(username="alice", password=PASSWORD, address=HERE).refresh
+        RateLimitWindow.objects.all().delete()
+        calls: dict[str, Any] = {
+            "signup": lambda: sign_up(username="bob", password=PASSWORD, address=HERE),
+            "login": lambda: log_in(username="alice", password=PASSWORD, address=HERE),
+            "refresh": lambda: refresh(token=token, address=HERE),
+        }
+        rival: Any = connection.copy()
+        with rival.cursor() as cursor:
+            rival.set_autocommit(False)
+            cursor.execute(f"LOCK TABLE {table} IN SHARE ROW EXCLUSIVE MODE")
+            with pytest.raises((Busy, OperationalError)) as raised:
+                calls[verb]()
+        rival.close()
+        error = raised.value
+        assert type(error if isinstance(error, Busy) else refusal_of(error)) is refusal
+        counts = RateLimitWindow.objects.filter(key__startswith=f"{verb}:").values_list("count", flat=True)
+        assert sum(counts) == counted
+
+
 class TestTries:
     def race(self, settings: Any) -> None:
         settings.THROTTLES = {**settings.THROTTLES, "login": (5, 60)}
@@ -115,10 +160,6 @@ class TestTries:
 
     def test_are_lost_when_they_are_read_and_then_written(self, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         def careless(budget: str, key: str) -> None:
-            from django.db import connection
-
-            from core.models import RateLimitWindow
-
             counted = RateLimitWindow.objects.filter(key=key).values_list("count", flat=True).first() or 0
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_sleep(0.1)")  # whatever else a request does

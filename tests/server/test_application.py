@@ -157,6 +157,12 @@ class TestPools:
     def test_are_declared_by_the_views(self, path: str, pool: str) -> None:
         assert module._route(path)[0] == pool
 
+    def test_long_paths_take_little_memory(self, application: Application) -> None:
+        module._route.cache_clear()
+        for number in range(3):
+            ask(application, "/" + 60_000 * "x" + str(number))
+        assert module._route.cache_info().currsize == 1
+
     def test_health_is_answered_while_all_else_waits(self, application: Application) -> None:
         holding = threading.Event()
 

@@ -1,7 +1,8 @@
-"""Connections over a real socket: deadlines, the farewell before a worker stops, and what is taken from uvicorn."""
+"""Connections over a real socket: deadlines, limits, the end of a worker, and what is taken from uvicorn."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -95,6 +96,39 @@ def test_beyond_the_limit_it_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     serve(story)
 
 
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"GET /" + 400_000 * b"x",
+        b"GET / HTTP/1.1\r\nX: " + 400_000 * b"x",
+        b"GET / HTTP/1.1\r\n" + 100_000 * b"X: x\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX: " + 400_000 * b"x",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + 400_000 * b"x",
+    ],
+    ids=["path", "header", "headers", "trailer", "chunk"],
+)
+def test_more_than_64_kilobytes_beside_the_body_are_refused(sent: bytes) -> None:
+    async def story(connect: Any, server: Any) -> None:
+        reader, writer = await connect()
+        writer.write(sent)
+        with suppress(ConnectionError):  # the rest of what was sent is not read
+            answer = await asyncio.wait_for(reader.read(), 1)
+            assert answer == b"" or answer.startswith(b"HTTP/1.1 400 ")
+
+    serve(story)
+
+
+def test_a_long_body_and_many_requests_on_one_connection_are_not_refused() -> None:
+    async def story(connect: Any, server: Any) -> None:
+        reader, writer = await connect()
+        for _ in range(20):
+            writer.write(b"POST / HTTP/1.1\r\nX: " + 10_000 * b"x" + b"\r\nContent-Length: 100000\r\n\r\n")
+            writer.write(100_000 * b"x")
+            assert b"200 OK" in await reader.readuntil(b"ok")
+
+    serve(story)
+
+
 def test_before_the_worker_stops__requests_on_their_way_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     app = App()
 
@@ -121,5 +155,8 @@ def test_before_the_worker_stops__requests_on_their_way_are_answered(monkeypatch
 
 def test_overrides_methods_that_uvicorn_has() -> None:
     overridden = {name for name, value in vars(Connection).items() if callable(value) and not name.startswith("_")}
-    assert overridden == {"connection_made", "connection_lost", "on_message_begin", "on_headers_complete", "shutdown"}
+    assert overridden == {
+        *("connection_made", "connection_lost", "data_received", "shutdown"),
+        *("on_message_begin", "on_headers_complete", "on_body", "on_message_complete"),
+    }
     assert overridden <= vars(HttpToolsProtocol).keys()
