@@ -82,7 +82,7 @@ class TokenCheck(SchemaExtension):
             _ = context.account
 
     def _root_fields(self) -> list[Any]:
-        """Return the metadata of the fields that are asked for first; a fragment counts as a field without any."""
+        """Return the metadata of the operation's fields; a fragment, or ``__typename`` alone, is a field without any."""
         execution = self.execution_context
         operation = execution.graphql_document and get_operation_ast(
             execution.graphql_document, execution.operation_name
@@ -97,4 +97,4 @@ class TokenCheck(SchemaExtension):
             elif node.name.value != "__typename":
                 field = execution.schema.get_field_for_type(node.name.value, root)
                 found.append(field.metadata if field else {})
-        return found
+        return found or [{}]

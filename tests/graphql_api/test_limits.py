@@ -240,6 +240,8 @@ class TestTransport:
             'mutation { ...A } fragment A on Mutation { logout(input: {refresh: "x"}) { __typename } }',
             "mutation { cancelBooking(input: {bookingId: 1}) { __typename } }",
             "{ me { id } }",
+            "{ __typename }",
+            "mutation { __typename }",
         ],
     )
     def test_a_bad_token_is_overlooked_for_sessions_alone(self, graph: Any, db: None, query: str) -> None:
