@@ -33,6 +33,9 @@ class APIView(views.APIView):
             self.metric = declared.metric or (declared.verb.name if declared.verb else "")
             if declared.request:
                 refuse_chunked_body(request)
+                # DRF looks at the media type of a body only if the body is not empty.
+                if request.content_type and not request.negotiator.select_parser(request, request.parsers):
+                    raise exceptions.UnsupportedMediaType(request.content_type)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
