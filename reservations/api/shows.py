@@ -99,7 +99,7 @@ class MovieShowsView(APIView):
         serializer = ShowSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         show = staff.add_show(movie_id=movie_id, **serializer.validated_data)
-        return Response(_serialized(show.pk), status=201)
+        return Response(ShowSerializer(show).data, status=201)
 
 
 class ShowView(APIView):
@@ -108,7 +108,7 @@ class ShowView(APIView):
     @operation("getShow", "Get a show", response=ShowSerializer)
     def get(self, request: Request, show_id: int) -> Response:
         """With its movie and its available seats."""
-        return Response(_serialized(show_id))
+        return Response(ShowSerializer(get_object_or_404(ShowSerializer.get_queryset(), pk=show_id)).data)
 
     @operation("replaceShow", "Replace a show", request=ShowSerializer, response=ShowSerializer, refusals=[SeatsInUse])
     def put(self, request: Request, show_id: int) -> Response:
@@ -129,9 +129,5 @@ class ShowView(APIView):
     def _change(self, request: Request, show_id: int, *, partial: bool) -> Response:
         serializer = ShowSerializer(data=request.data, partial=partial)
         serializer.is_valid(raise_exception=True)
-        staff.change_show(show_id=show_id, **serializer.validated_data)
-        return Response(_serialized(show_id))
-
-
-def _serialized(show_id: int) -> dict[str, Any]:
-    return ShowSerializer(get_object_or_404(ShowSerializer.get_queryset(), pk=show_id)).data
+        show = staff.change_show(show_id=show_id, **serializer.validated_data)
+        return Response(ShowSerializer(show).data)
