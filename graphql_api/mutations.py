@@ -1,4 +1,4 @@
-"""What can be done: each resolver calls one function of the domain."""
+"""The mutations: each resolver calls one function of the domain."""
 
 from collections.abc import Callable
 from typing import Any
@@ -37,7 +37,9 @@ def call(info: Info, operation: str, function: Callable[..., Any], **arguments: 
 
 
 def call_as_user(info: Info, operation: str, function: Callable[..., Any], input: Any) -> Any:
-    """Call a function of the domain with the token's account; its arguments are named as the fields of the input.
+    """Call a function of the domain as the token's account.
+
+    Its arguments are named as the fields of the input.
 
     :raises NotAuthenticated: no token was sent.
     """
@@ -100,7 +102,7 @@ class Mutation:
         return call_as_user(info, "move", move_booking, input)  # type: ignore[no-any-return]
 
     @strawberry.mutation(
-        description="Keep several seats of a show for oneself, all or none, until `expiresAt`: the time to pay. "
+        description="Hold several seats of a show for oneself, all or none, until `expiresAt`: the time to pay. "
         "Nobody else can book them. Needs a token.",
         metadata=VERIFIES_ACCOUNT,
     )

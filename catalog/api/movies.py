@@ -23,7 +23,7 @@ from core.api.views import APIView
 from core.errors import Protected
 from core.permissions import IsStaffOrReadOnly
 
-LARGEST_CACHED = 256 * 1024  # bytes; a thousand movies have some 70 kB
+MAX_CACHED_BYTES = 256 * 1024  # a thousand movies have some 70 kB
 
 
 class MovieSerializer(FastSerializer):
@@ -70,7 +70,7 @@ class MoviesView(APIView):
         cached = cache.get(key)
         if cached is None:
             cached = self._render(request)
-            if len(cached[0]) <= LARGEST_CACHED:
+            if len(cached[0]) <= MAX_CACHED_BYTES:
                 cache.set(key, cached)
         body, headers = cached
         media_type = ORJSONRenderer.media_type

@@ -1,4 +1,4 @@
-"""``@operation``: what a view's method declares of itself, for the OpenAPI document and for metrics."""
+"""``@operation`` declares a view's method for the OpenAPI document and for metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
