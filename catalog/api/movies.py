@@ -104,23 +104,20 @@ class MovieView(APIView):
         return Response(MovieSerializer(get_object_or_404(Movie, pk=movie_id)).data)
 
     @operation("replaceMovie", "Replace a movie", request=MovieSerializer, response=MovieSerializer)
-    def put(self, request: Request, movie_id: int) -> Response:
+    def put(self, request: Request, movie_id: int, *, partial: bool = False) -> Response:
         """Staff only. All fields."""
-        return self._change(request, movie_id, partial=False)
+        serializer = MovieSerializer(data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        movie = programme.change_movie(movie_id=movie_id, **serializer.validated_data)
+        return Response(MovieSerializer(movie).data)
 
     @operation("changeMovie", "Change a movie", request=MovieSerializer, response=MovieSerializer)
     def patch(self, request: Request, movie_id: int) -> Response:
         """Staff only. The fields that are sent."""
-        return self._change(request, movie_id, partial=True)
+        return self.put(request, movie_id, partial=True)
 
     @operation("deleteMovie", "Delete a movie", refusals=[Protected])
     def delete(self, request: Request, movie_id: int) -> Response:
         """Staff only. Its shows go with it; if one of them has ever had a booking, nothing goes."""
         programme.delete_movie(movie_id=movie_id)
         return Response(status=204)
-
-    def _change(self, request: Request, movie_id: int, *, partial: bool) -> Response:
-        serializer = MovieSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        movie = programme.change_movie(movie_id=movie_id, **serializer.validated_data)
-        return Response(MovieSerializer(movie).data)

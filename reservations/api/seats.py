@@ -27,11 +27,11 @@ from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES, SeatMap, labels_of, seat_map
 from reservations.staff import MAX_BLOCKED_AT_ONCE
 
-_A_SEAT = {"type": "integer", "minimum": 1, "maximum": MOST_SEATS}
+_SEAT_NUMBER = {"type": "integer", "minimum": 1, "maximum": MOST_SEATS}
 
 
-def _numbers(most: int) -> dict[str, Any]:
-    return {"type": "array", "items": _A_SEAT, "minItems": 1, "maxItems": most, "uniqueItems": True}
+def _seat_numbers(max_items: int) -> dict[str, Any]:
+    return {"type": "array", "items": _SEAT_NUMBER, "minItems": 1, "maxItems": max_items, "uniqueItems": True}
 
 
 class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
@@ -48,12 +48,12 @@ class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(_numbers(MAX_SEATS_AT_ONCE))
+@extend_schema_field(_seat_numbers(MAX_SEATS_AT_ONCE))
 class SeatNumbersField(_SeatNumbersField):
     """Seats that are taken together."""
 
 
-@extend_schema_field(_numbers(MAX_BLOCKED_AT_ONCE))
+@extend_schema_field(_seat_numbers(MAX_BLOCKED_AT_ONCE))
 class BlockedNumbersField(_SeatNumbersField):
     """Seats that are taken off sale together."""
 
@@ -67,7 +67,7 @@ class BlockedNumbersField(_SeatNumbersField):
 
 
 # The range is published, and checked by the domain: `seat_out_of_range` names the seats of the show.
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_SEATS})
+@extend_schema_field(_SEAT_NUMBER)
 class SeatNumberField(StrictIntegerField):
     """The number of a seat."""
 
