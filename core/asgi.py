@@ -12,8 +12,6 @@ django.setup()
 
 from core.hashers import limit_hashing_threads  # noqa: E402
 from core.server.application import Application  # noqa: E402
-from reservations import live  # noqa: E402
 
 limit_hashing_threads(1)
-live.start()
 application = Application(threads=settings.THREADS + 1)  # one of them may be hashing a password

@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import datetime
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from core.errors import Busy, DatabaseUnavailable, DomainError, LockNotAvailable, OutcomeUnknown
@@ -21,6 +22,7 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 4
+_BATCH = 5000  # rows
 
 _LOCK_NOT_AVAILABLE = "55P03"
 _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -143,6 +145,15 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         now: datetime = cursor.fetchone()[0]
         return now
+
+
+def delete_in_batches(rows: QuerySet[Any]) -> int:
+    """Delete rows, some thousand a transaction; return how many. A statement has at most 65,535 parameters."""
+    deleted = 0
+    while ids := list(rows.order_by().values_list("pk", flat=True)[:_BATCH]):
+        durable_transaction(rows.model._default_manager.filter(pk__in=ids).delete)()
+        deleted += len(ids)
+    return deleted
 
 
 def refusal_of(error: Exception) -> DomainError | None:

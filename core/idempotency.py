@@ -76,8 +76,9 @@ def execute_once(
         if key is None:
             return run(attempt)()
         outcome = _execute_under_key(operation, attempt, user, key, arguments)
-    except IntegrityError as error:  # the account was deleted at the same moment; a foreign key notices at COMMIT
-        raise AccountInactive from error
+    except IntegrityError:
+        user_of(user)  # raises AccountInactive: if it was deleted at the same moment, a foreign key notices at COMMIT
+        raise
     final: Any = outcome.refusal or outcome.result
     final.replayed = outcome.is_replayed
     if outcome.refusal:

@@ -101,7 +101,6 @@ MIDDLEWARE = [
 ROOT_URLCONF = "core.urls"
 THREADS = _integer("THREADS", 2, minimum=1, maximum=99)  # that serve requests, in each process of core.server
 WSGI_APPLICATION = "core.wsgi.application"
-ASGI_APPLICATION = "core.asgi.application"
 APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.urls takes both forms
 
 TEMPLATES = [
@@ -191,7 +190,6 @@ PASSWORD_HASHERS = [
 ]
 
 SIMPLE_JWT = {
-    "ALGORITHM": "HS256",
     "SIGNING_KEY": JWT_SIGNING_KEY,
     "ACCESS_TOKEN_LIFETIME": timedelta(minutes=15),
     "REFRESH_TOKEN_LIFETIME": timedelta(days=7),
@@ -315,11 +313,6 @@ CONTENT_SECURITY_POLICY = "; ".join(
     ]
 )
 
-SECURE_CONTENT_TYPE_NOSNIFF = True
-SECURE_REFERRER_POLICY = "same-origin"
-X_FRAME_OPTIONS = "DENY"
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_HTTPONLY = True
 
 if not DEBUG:
@@ -345,9 +338,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = WHITENOISE_AUTOREFRESH = DEBUG  # in development nothing need be collected first
 
-LANGUAGE_CODE = "en-us"
 USE_I18N = False
-USE_TZ = True
 TIME_ZONE = "UTC"
 
 # --- Logs -------------------------------------------------------------------------------------

@@ -8,7 +8,3 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")
 os.environ.setdefault("STATEMENT_TIMEOUT", "2500")  # milliseconds; clients do not wait longer
 
 application = get_wsgi_application()
-
-from reservations import live  # noqa: E402
-
-live.start()  # those who watch are other processes' clients

@@ -1,7 +1,7 @@
 """The subscription: its types, and server-sent events by the GraphQL-over-SSE protocol, one connection each.
 
 Strawberry serves subscriptions in its async views alone. Here a subscription is set up in a thread, as a query is
-answered: core.server.streams keeps the connection, and reservations.live pushes what has changed. A change is rendered
+answered: core.server.streams keeps the connection, and reservations.live gives what has changed. A change is rendered
 once for all who have sent the same text, by executing it with the change as its root value.
 """
 

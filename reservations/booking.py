@@ -31,7 +31,6 @@ from reservations.errors import (
     ShowStarted,
 )
 from reservations.idempotency_codec import dump_booking, dump_bookings, load_booking, load_bookings
-from reservations.live import publish_on_commit
 from reservations.models import Booking, Bookings, Claim
 
 
@@ -262,12 +261,11 @@ def update_claims(claims: Sequence[Claim], **columns: Any) -> None:
 
 
 def attach_show(claims: Sequence[Claim], show: Any, *, available_seats: int) -> None:
-    """Give claims their show with its available seats, and publish the change of its seats at the commit."""
+    """Give claims their show with its available seats."""
     # Rivals may have changed the count since it was read.
     show.available_seats = min(max(0, available_seats), show.total_seats)
     for claim in claims:
         claim.show = show
-    publish_on_commit(show.pk)
 
 
 _SHOW_REFUSALS = (NotFound, SeatOutOfRange, ShowStarted)

@@ -18,7 +18,7 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core.accounts import user_of
-from core.database import RaceLost, advisory_lock, durable_transaction
+from core.database import RaceLost, advisory_lock, delete_in_batches, durable_transaction
 from core.errors import NotFound
 from core.idempotency import Operation, execute_once
 from core.models import Account
@@ -50,7 +50,6 @@ from reservations.idempotency_codec import (
     load_hold,
     load_released,
 )
-from reservations.live import publish_on_commit
 from reservations.models import Booking, Bookings, Claim, Hold, Released
 
 
@@ -265,24 +264,17 @@ def load_seats(holds: Collection[Hold]) -> None:
 @durable_transaction
 def free_expired_seats() -> int:
     """Free the seats of expired holds; return how many. A claim that is being taken over is skipped."""
-    expired = Claim.objects.expired().select_for_update(
-        skip_locked=connection.features.has_select_for_update_skip_locked
-    )
-    claims = list(expired.values_list("pk", "show"))
-    freed = Claim.objects.filter(pk__in=[claim for claim, _ in claims]).free()
-    for show_id in {show for _, show in claims}:
-        publish_on_commit(show_id)
-    return freed
+    can_skip = connection.features.has_select_for_update_skip_locked
+    expired = Claim.objects.expired().order_by().select_for_update(skip_locked=can_skip)
+    return Claim.objects.filter(pk__in=expired.values("pk")).free()
 
 
-@durable_transaction
 def delete_old_holds() -> int:
     """Delete old holds without bookings, and freed claims, a day after the show; return how many holds."""
     past = timezone.now() - timedelta(days=1)
-    Claim.objects.filter(status=Claim.Status.FREED, show__date_time__lt=past).delete()
+    delete_in_batches(Claim.objects.filter(status=Claim.Status.FREED, show__date_time__lt=past))
     in_use = Claim.objects.filter(hold=OuterRef("pk"))
-    _, deleted = Hold.objects.filter(~Exists(in_use), show__date_time__lt=past).delete()
-    return deleted.get("reservations.Hold", 0)
+    return delete_in_batches(Hold.objects.filter(~Exists(in_use), show__date_time__lt=past))
 
 
 _HOLD_REFUSALS = (NotFound, ShowStarted, HoldExpired)

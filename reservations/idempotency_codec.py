@@ -34,14 +34,15 @@ def load_booking(stored: dict[str, Any]) -> Booking:
 
 
 def dump_bookings(bookings: Sequence[Booking]) -> dict[str, Any]:
+    if not bookings:  # of a hold whose seats became those of bookings that moved there
+        return {"bookings": []}
     return {"bookings": [_dump(Booking, booking) for booking in bookings], **_dump_show(bookings[0].show)}
 
 
 def load_bookings(stored: dict[str, Any]) -> Bookings:
-    show = _load_show(stored)
     bookings = Bookings(_load(Booking, columns) for columns in stored["bookings"])
     for booking in bookings:
-        booking.show = show
+        booking.show = _load_show(stored)
     return bookings
 
 

@@ -23,7 +23,6 @@ from reservations.seat_selection import largest_block
 STATES = ("available", "booked", "held", "blocked")
 AVAILABLE = 0
 MINE = 4  # is added to the state of the viewer's own seats
-_HAS_VIEWER = 128  # is added to the seats in a row, of which there are at most 100
 _WITHOUT_MINE = bytes(code & ~MINE for code in range(256))  # for bytes.translate
 
 
@@ -68,7 +67,6 @@ class SeatMap:
     """With its movie and ``available_seats``."""
     codes: bytes
     """A byte for each seat: the index of its state in ``STATES``, plus ``MINE`` for the viewer's own."""
-    has_viewer: bool = False
     changed: Collection[int] | None = None
     """The seats that have changed since an earlier map; None stands for all seats."""
 
@@ -79,19 +77,14 @@ class SeatMap:
 
     @cached_property
     def state(self) -> bytes:
-        """The content of the version: a byte for the layout and the viewer, then the codes."""
-        return bytes([self.show.seats_per_row + (_HAS_VIEWER if self.has_viewer else 0)]) + self.codes
+        """The content of the version: a byte for the seats in a row, then the codes."""
+        return bytes([self.show.seats_per_row]) + self.codes
 
     def changes_since(self, earlier: bytes) -> "SeatMap":
         """Keep the seats that differ from an earlier state; all seats if the layout does."""
         now = self.state
-        if earlier[0] != now[0]:
-            # One of them was read without a viewer, and says nothing of ``mine``.
-            earlier, now = _without_viewer(earlier), _without_viewer(now)
         if len(earlier) != len(now) or earlier[0] != now[0]:
             return self
-        if earlier == now:
-            return replace(self, changed=set())
         return replace(self, changed={seat for seat in range(1, len(now)) if earlier[seat] != now[seat]})
 
     @cached_property
@@ -138,10 +131,6 @@ def read_version(version: str) -> bytes:
     return content
 
 
-def _without_viewer(state: bytes) -> bytes:
-    return bytes([state[0] % _HAS_VIEWER]) + state[1:].translate(_WITHOUT_MINE)
-
-
 def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None = None) -> SeatMap:
     """Read the seats of a show, as ``viewer`` sees them: one statement, which checks the account as well.
 
@@ -149,15 +138,17 @@ def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None =
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises Invalid: ``since`` is no version of a map.
     """
-    if viewer:
-        maps = read_seat_maps([show_id], viewer=viewer.pk, fingerprint=viewer.fingerprint)
-    else:
-        maps = read_seat_maps([show_id])
-    if show_id not in maps:
+    try:
+        earlier = None if since is None else read_version(since)
+        pk, fingerprint = (viewer.pk, viewer.fingerprint) if viewer else (None, None)
+        maps = read_seat_maps([show_id], viewer=pk, fingerprint=fingerprint)
+        if show_id not in maps:
+            raise NotFound
+    except (Invalid, NotFound):
         if viewer:
             user_of(viewer)  # raises AccountInactive, which comes first
-        raise NotFound
-    return maps[show_id] if since is None else maps[show_id].changes_since(read_version(since))
+        raise
+    return maps[show_id] if earlier is None else maps[show_id].changes_since(earlier)
 
 
 def seat_maps(shows: Iterable[Show], *, viewer: int | None = None, since: str | None = None) -> dict[int, SeatMap]:
@@ -185,7 +176,8 @@ _CLAIM = f"""
 """
 _STATEMENT = """
     SELECT
-        show.*, movie.title AS movie_title, movie.duration_minutes AS movie_minutes,
+        show.id, show.movie_id, show.screen_name, show.date_time, show.total_seats, show.seats_per_row,
+        movie.title AS movie_title, movie.duration_minutes AS movie_minutes,
         {account_is_active} AS account_is_active,
         (
             SELECT {seat_codes} FROM reservations_booking
@@ -236,5 +228,5 @@ def read_seat_maps(
             if number <= show.total_seats:  # a hold may run out, and the show shrink, just now
                 codes[number - 1] = code
         show.available_seats = codes.count(AVAILABLE)
-        maps[show.pk] = SeatMap(show, bytes(codes), has_viewer=viewer is not None)
+        maps[show.pk] = SeatMap(show, bytes(codes))
     return maps

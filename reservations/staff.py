@@ -14,7 +14,6 @@ from core.database import durable_transaction
 from core.errors import NotFound, Protected
 from reservations.availability import with_available_seats
 from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
-from reservations.live import publish_on_commit
 from reservations.models import BlockedSeat, Claim
 
 MAX_BLOCKED_AT_ONCE = 100
@@ -97,7 +96,6 @@ def release_claims_outside_show(show: Show) -> None:
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
     beyond = Claim.objects.filter(show=show, seat_number__gt=show.total_seats)
     beyond.filter(status__in=[Claim.Status.HELD, Claim.Status.BLOCKED]).free()
-    publish_on_commit(show.pk)
 
 
 @durable_transaction
@@ -143,7 +141,6 @@ def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> l
         BlockedSeat(show_id=show_id, seat_number=number, status=Claim.Status.BLOCKED, reason=reason, created_at=Now())
         for number in sorted(seat_numbers)
     )
-    publish_on_commit(show_id)
     return list(_blocked(show_id).filter(seat_number__in=seat_numbers))
 
 
@@ -154,7 +151,6 @@ def unblock(*, show_id: int, seat_number: int) -> None:
     """
     if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.Status.FREED):
         raise NotFound
-    publish_on_commit(show_id)
 
 
 def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:

@@ -322,7 +322,7 @@ class TestServing:
             counted: Any = session.execute(
                 "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             ).fetchone()
-        # Two workers: two threads that answer, one each for passwords and for readiness, and one that listens.
+        # Two workers: two threads that answer, one each for passwords, for readiness, and for what is watched.
         assert counted[0] <= 10
 
     def test_a_reload_ends_streams_and_nothing_is_missed(self, cinema: Cinema, watch: Watch) -> None:

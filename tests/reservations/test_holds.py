@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from catalog.models import Movie, Show
+from core.database import delete_in_batches
 from core.errors import AccountInactive, IdempotencyKeyInvalid, IdempotencyKeyReused, Invalid, NotFound, Protected
 from core.models import IdempotencyKey, User
 from reservations.availability import available_seats_of
@@ -664,6 +665,23 @@ class TestKeys:
         again = verb(user=alice, **what, idempotency_key="key")
         assert again.replayed
         assert told(again) == told(first)
+
+
+def test_confirm_hold__only_seat_used_up_by_a_move__is_empty_with_and_without_key(show: Show, alice: User) -> None:
+    booking = book_seat(user=alice, show_id=show.pk, seat_number=1)
+    hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2])
+    move_booking(user=alice, booking_id=booking.pk, seat_number=2)
+    for key in (None, "key", "key"):
+        assert confirm_hold(user=alice, hold_id=hold.pk, idempotency_key=key) == []
+
+
+def test_delete_in_batches__more_rows_than_a_batch__deletes_all(show: Show, alice: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr("core.database._BATCH", 2)
+    Claim.objects.bulk_create(
+        Claim(show=show, seat_number=number, status="freed", created_at=timezone.now()) for number in range(1, 6)
+    )
+    assert delete_in_batches(Claim.objects.filter(show=show)) == 5
+    assert not Claim.objects.exists()
 
 
 class TestKeptRefusals:

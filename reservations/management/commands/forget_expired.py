@@ -2,9 +2,11 @@
 
 from typing import Any
 
-from django.core.management import call_command
 from django.core.management.base import BaseCommand
+from django.utils import timezone
+from rest_framework_simplejwt.token_blacklist.models import OutstandingToken
 
+from core.database import delete_in_batches
 from core.idempotency import delete_old_keys
 from core.throttling import delete_old_rate_limit_windows
 from reservations.holds import delete_old_holds, free_expired_seats
@@ -20,4 +22,5 @@ class Command(BaseCommand):
         self.stdout.write(f"{delete_old_rate_limit_windows()} rate limit windows deleted.")
         self.stdout.write(f"{delete_old_keys()} idempotency keys deleted.")
         self.stdout.write(f"{free_expired_seats()} held seats freed, {delete_old_holds()} holds deleted.")
-        call_command("flushexpiredtokens")
+        expired = OutstandingToken.objects.filter(expires_at__lte=timezone.now())
+        self.stdout.write(f"{delete_in_batches(expired)} tokens deleted.")
