@@ -115,7 +115,7 @@ class Show(Node):
             str | None,
             strawberry.argument(
                 description="A `version` of this show's map: only seats that have changed since are answered; all of "
-                "them if their layout was changed. One that can't be read or is still to come is `invalid`."
+                "them if their layout was changed. One that can't be read is `invalid`."
             ),
         ] = None,
     ) -> SeatMap | None:
