@@ -73,7 +73,7 @@ def _handler(refusal: type[DomainError], type_: type[refusals.Refusal]) -> straw
     return Handler()
 
 
-# The first whose type is in a field's union is asked.
+# The first whose type is in a field's union handles the refusal.
 EXCEPTION_HANDLERS = [
     *(_handler(refusal, type_) for refusal, type_ in _TYPES.items()),
     _handler(DomainError, refusals.Refused),
