@@ -1,4 +1,4 @@
-"""Middleware: request ids and the request log, the content security policy, sessions for the admin alone, faults."""
+"""Middleware: request log, content security policy, the admin's sessions, exceptions."""
 
 import logging
 import re
@@ -27,12 +27,12 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def request_id_for(given: str) -> str:
-    """Give a request its id: the client's own, if it is safe in a log and in a header."""
+    """Give a request's id: the client's own, if it is safe."""
     return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
 
 
 class RequestLogMiddleware:
-    """Gives each request an id, sends it in ``X-Request-ID``, and logs one line when it is answered.
+    """Gives each request an ``X-Request-ID``, and logs one line of it.
 
     The line has the path but not the query, and no header: neither a token nor a search gets into the log.
     """
@@ -75,7 +75,7 @@ class ContentSecurityPolicyMiddleware:
 
 
 class AdminOnlyMixin(MiddlewareMixin):
-    """Skips a middleware outside of the admin: the APIs use neither sessions nor cookies."""
+    """Skips a middleware outside of the admin, the only user of sessions."""
 
     def __call__(self, request: HttpRequest) -> Any:
         return super().__call__(request) if request.path_info.startswith("/admin") else self.get_response(request)
@@ -94,7 +94,7 @@ class AdminMessageMiddleware(AdminOnlyMixin, MessageMiddleware):
 
 
 class ExceptionMiddleware:
-    """Answers an exception that left a view: JSON to clients, a sentence of text in the admin."""
+    """Answers an exception of a view: JSON, or text in the admin."""
 
     def __init__(self, get_response: GetResponse) -> None:
         self.get_response = get_response

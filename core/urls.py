@@ -1,7 +1,7 @@
 """Every public address on one page.
 
 The addresses under ``CANONICAL`` are the published ones. Each answers with and without its trailing slash, and
-again under ``/api/``, where clients of the older services look for it.
+again under ``/api/``, where clients of the older services send requests.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from reservations.api import bookings, holds, seats, shows
 
 
 class Id:
-    """A number that a row can have; any other is an address that does not exist."""
+    """The primary key of a row, in a path."""
 
     regex = "[0-9]{1,18}"
 
@@ -36,9 +36,10 @@ register_converter(Id, "id")
 
 
 def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iterator[URLPattern]:
-    """Give each address and its twin. A redirect from one to the other would turn a POST into a GET.
+    """Give each address with and without its trailing slash.
 
-    All share the name; what follows an ``@`` is left out where requests are counted by it.
+    A redirect from one to the other would turn a POST into a GET. All share the name; what follows an ``@`` is left
+    out where requests are counted by it.
     """
     for pattern in patterns:
         route = str(pattern.pattern)
@@ -107,5 +108,5 @@ _CANONICAL_ADDRESSES = {"/" + str(pattern.pattern).replace("<id:", "{").replace(
 
 
 def only_canonical_addresses(endpoints: list[Any], **_: Any) -> list[Any]:
-    """Keep the published addresses in the OpenAPI document (a drf-spectacular hook)."""
+    """Limit the OpenAPI document to the published addresses (a drf-spectacular hook)."""
     return [endpoint for endpoint in endpoints if endpoint[0] in _CANONICAL_ADDRESSES]

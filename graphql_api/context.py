@@ -1,4 +1,4 @@
-"""The context of a request: who sent it, and what every resolver may need to know about it."""
+"""The context of a request: its account, its address and its outcome."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from core.models import User
 
 @dataclass
 class Context:
-    """Who sent the request, and from which address."""
+    """What resolvers, extensions and the view share of a request."""
 
     bearer: Bearer | None
     address: str
@@ -28,7 +28,7 @@ class Context:
     replayed: bool = False
     """Whether the outcome is that of an earlier request with the same idempotency key."""
     lock_not_available: LockNotAvailable | None = None
-    """The refusal that core.server tries again after, also where it is answered as data."""
+    """The refusal after which core.server tries again, also where it is answered as data."""
     subscription: ExecutionContext | None = None
     """The operation, if it is a subscription: the view hands it over to graphql_api.subscriptions."""
 
@@ -41,7 +41,7 @@ class Context:
         return user_of(self.bearer) if self.bearer else None
 
     def require_bearer(self) -> Bearer:
-        """Return the token's claims, for a domain function that verifies the account itself.
+        """Return the token's claims, whose account the domain verifies.
 
         :raises NotAuthenticated: no token was sent.
         """
@@ -65,7 +65,7 @@ VERIFIES_ACCOUNT = {"verifies_account": True}
 
 
 class TokenCheck(SchemaExtension):
-    """Refuses a token that is not valid before anything is done, unless the fields' metadata says otherwise."""
+    """Refuses an invalid token before anything is executed, unless it is ignored."""
 
     def on_execute(self) -> Iterator[None]:
         if self.execution_context.root_value is None:  # the token of a subscription was checked when it began
@@ -82,7 +82,7 @@ class TokenCheck(SchemaExtension):
             _ = context.account
 
     def _root_fields(self) -> list[Any]:
-        """Return the metadata of the fields that are asked for first; a fragment counts as a field without any."""
+        """Return the fields' metadata; ``{}`` for a fragment or ``__typename`` alone."""
         execution = self.execution_context
         operation = execution.graphql_document and get_operation_ast(
             execution.graphql_document, execution.operation_name
@@ -97,4 +97,4 @@ class TokenCheck(SchemaExtension):
             elif node.name.value != "__typename":
                 field = execution.schema.get_field_for_type(node.name.value, root)
                 found.append(field.metadata if field else {})
-        return found
+        return found or [{}]

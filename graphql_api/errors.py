@@ -1,4 +1,4 @@
-"""How a refusal is answered over GraphQL: as data of the result's union, or as a top-level error.
+"""Refusals over GraphQL: data of a result's union, or a top-level error.
 
 A refusal without facts of its own needs nothing in here.
 """
@@ -73,7 +73,7 @@ def _handler(refusal: type[DomainError], type_: type[refusals.Refusal]) -> straw
     return Handler()
 
 
-# The first whose type is in a field's union is asked.
+# The first whose type is in a field's union handles the refusal.
 EXCEPTION_HANDLERS = [
     *(_handler(refusal, type_) for refusal, type_ in _TYPES.items()),
     _handler(DomainError, refusals.Refused),
@@ -85,7 +85,7 @@ EXCEPTION_HANDLERS = [
 
 @dataclass
 class HTTPRefusal(Exception):
-    """A request that is refused by a rule of HTTP, before the graph is asked."""
+    """A request that is refused by a rule of HTTP."""
 
     status: int
     code: str
@@ -94,7 +94,7 @@ class HTTPRefusal(Exception):
 
 
 def refusal_in(error: GraphQLError) -> DomainError | None:
-    """Return the refusal behind a top-level error, also where it is an exception of the database."""
+    """Return the refusal behind a top-level error, if there is one."""
     cause = error.original_error
     if isinstance(cause, DomainError):
         return cause
@@ -108,7 +108,7 @@ def first_refusal(errors: Sequence[GraphQLError]) -> DomainError | None:
 
 
 def error_body(error: GraphQLError) -> dict[str, Any]:
-    """Return a top-level error as clients see it: with a code, and without the text of an internal error."""
+    """Return a top-level error as it is answered, with a code."""
     body: dict[str, Any] = dict(error.formatted)
     cause = error.original_error
     refusal = refusal_in(error)

@@ -9,13 +9,13 @@ def global_id(type_name: str, number: int) -> str:
 
 
 def number_of(global_id: str, type_name: str) -> int:
-    """Read the number out of a global id of this type; 0, which no row has, if it is none."""
+    """Read the number of a global id of this type; else 0."""
     kind, number = parts_of(global_id)
     return number if kind == type_name else 0
 
 
 def parts_of(global_id: str) -> tuple[str, int]:
-    """Read the type and the number out of a global id; an empty type and 0 if it is none."""
+    """Read type and number of a global id; else ("", 0)."""
     try:
         kind, _, number = base64.b64decode(global_id, validate=True).decode("ascii").partition(":")
     except (ValueError, binascii.Error):

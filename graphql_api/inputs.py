@@ -1,4 +1,4 @@
-"""What the mutations take."""
+"""The inputs of the mutations."""
 
 import strawberry
 

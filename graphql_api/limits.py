@@ -1,6 +1,6 @@
-"""What one request may ask for, measured before anything is done.
+"""Limits of a request, measured before anything is done.
 
-The library's limiters follow a fragment each time it is spread, so that thirty short fragments keep them busy for
+The library's limiters follow a fragment each time it is spread, so that thirty short fragments take them
 hours; this one walks each fragment once, and counts the rows that could be answered as well.
 """
 
@@ -26,12 +26,12 @@ from strawberry.schema.base import BaseSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types import ExecutionContext
 
-from graphql_api.pagination import LARGEST_PAGE
+from graphql_api.pagination import MAX_PAGE_SIZE
 
-DEEPEST = 10
-MOST_TOKENS = 1000
-MOST_ALIASES = 15
-MOST_VALUES = 75_000  # a second or two of work
+MAX_DEPTH = 10
+MAX_TOKENS = 1000
+MAX_ALIASES = 15
+MAX_VALUES = 75_000  # a second or two of work
 
 
 # --- Metadata of fields -----------------------------------------------------------------------
@@ -39,7 +39,7 @@ MOST_VALUES = 75_000  # a second or two of work
 
 @dataclass(frozen=True)
 class Cost:
-    """How many items a list field can have, and what it costs to compute, in values."""
+    """A field's number of items, and its own cost in values."""
 
     items: int | None = 1
     """None: as many as the arguments ``first`` or ``last`` ask for."""
@@ -50,17 +50,17 @@ _COST = "cost"
 
 
 def list_size(items: int) -> dict[str, Cost]:
-    """Metadata of a list field that is answered whole: its largest number of items."""
+    """Metadata of a list without pages: its largest number of items."""
     return {_COST: Cost(items)}
 
 
 def page_size() -> dict[str, Cost]:
-    """Metadata of a connection: ``first`` or ``last`` says how many items it has."""
+    """Metadata of a connection: ``first`` or ``last`` limits its items."""
     return {_COST: Cost(None)}
 
 
 def computation(values: int) -> dict[str, Cost]:
-    """Metadata of a field that takes as much work as answering so many values, whatever is selected of it."""
+    """Metadata of a field that costs as much as so many values."""
     return {_COST: Cost(compute=values)}
 
 
@@ -68,7 +68,7 @@ def computation(values: int) -> dict[str, Cost]:
 
 
 class CostLimiter(SchemaExtension):
-    """Refuses an operation that is too deep or could answer too much, and more than one mutation a request."""
+    """Refuses an operation that is too large, and several mutations at once."""
 
     def on_execute(self) -> Iterator[None]:
         if self.execution_context.root_value is None:  # a subscription was measured when it began
@@ -88,9 +88,9 @@ class CostLimiter(SchemaExtension):
         measure = _Measure(execution.schema, fragments, execution.variables or {})
         size = measure.selections(operation.selection_set, operation.operation.value.title())
         for what, actual, limit in (
-            ("levels", size.depth, DEEPEST),
-            ("aliases", size.aliases, MOST_ALIASES),
-            ("values that it could answer; ask for fewer rows with first", size.values, MOST_VALUES),
+            ("levels", size.depth, MAX_DEPTH),
+            ("aliases", size.aliases, MAX_ALIASES),
+            ("values that it could answer; ask for fewer rows with first", size.values, MAX_VALUES),
         ):
             if actual > limit:
                 raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
@@ -108,7 +108,10 @@ class _Size:
 
 
 class _Measure:
-    """Measures selection sets; a fragment once, however often it is spread. Validation has excluded cycles."""
+    """Measures selection sets; a fragment once, however often it is spread.
+
+    Validation has excluded cycles.
+    """
 
     def __init__(
         self, schema: BaseSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
@@ -169,6 +172,6 @@ class _Measure:
                     value = int(value.value)
                 elif isinstance(value, VariableNode):
                     value = self._variables.get(value.name.value)
-                if type(value) is int and 1 <= value <= LARGEST_PAGE:
+                if type(value) is int and 1 <= value <= MAX_PAGE_SIZE:
                     return value
-        return LARGEST_PAGE
+        return MAX_PAGE_SIZE

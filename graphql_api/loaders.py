@@ -1,4 +1,4 @@
-"""Batched loading: what one row of a list needs is loaded for all rows of the list at once.
+"""Batched loading: what one row needs is loaded for its whole list.
 
 So the number of SQL statements follows from the fields of a query and never from the length of its lists, at any
 depth: rows that are loaded for a list form a list again, also where they belong to many parents.
@@ -16,7 +16,7 @@ M = TypeVar("M", bound=Model)
 
 
 class Batch(Generic[M]):
-    """Rows that were loaded together, and what has been loaded for all of them."""
+    """Rows that were loaded together, with what was loaded for them."""
 
     def __init__(self, rows: Iterable[M]) -> None:
         self.rows = list(rows)
@@ -26,7 +26,7 @@ class Batch(Generic[M]):
             row.__dict__["_batch"] = self
 
     def load_once(self, key: Hashable, load: Callable[[], T]) -> T:
-        """Call ``load`` the first time that it is needed; an error is raised again and not retried."""
+        """Call ``load`` once; then give its result, or raise its error again."""
         if key in self._errors:
             raise self._errors[key]
         if key not in self._results:
@@ -43,7 +43,7 @@ class Batch(Generic[M]):
 
 
 def batch_of(row: M) -> Batch[M]:
-    """Return the batch of a row; a row that was loaded alone is a batch of one."""
+    """Return the batch of a row; one loaded alone is its own."""
     batch: Batch[M] | None = row.__dict__.get("_batch")
     return batch if batch is not None else Batch([row])
 
@@ -54,7 +54,7 @@ _LOAD = "load"
 def batched_field(
     load: Callable[[Batch[Any]], None], *, description: str, metadata: Mapping[Any, Any] | None = None
 ) -> Any:
-    """A field that is an attribute of a row, once ``load`` was called with the row's batch."""
+    """A field whose attribute ``load`` sets on the rows of a batch."""
 
     def resolve(root: Any, info: strawberry.Info) -> Any:
         return _get(root, info.python_name, load)
@@ -63,7 +63,7 @@ def batched_field(
 
 
 def batched_getter(field: StrawberryField) -> Callable[[Any], Any] | None:
-    """Return what gives a batched field's value of a row; None for other fields."""
+    """Return the function that reads a batched field; None for other fields."""
     load = field.metadata.get(_LOAD)
     return load and (lambda row: _get(row, field.python_name, load))
 
@@ -78,5 +78,5 @@ def load_related(batch: Batch[Any], name: str) -> None:
     """Load a foreign key of the rows of a batch."""
     prefetch_related_objects(batch.rows, name)  # does nothing where select_related() has loaded it
     related = {id(row): row for row in (getattr(row, name) for row in batch.rows)}
-    # Rows on the way back to a parent are in a batch already, and what was loaded for it is still of use.
+    # Rows on the way back to a parent are in a batch already, and what was loaded for it can be used again.
     Batch(row for row in related.values() if "_batch" not in row.__dict__)

@@ -1,4 +1,4 @@
-"""Answers that are made of movies alone, from Django's cache for as long as no movie changes."""
+"""Answers of movies alone are cached until a movie changes."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from strawberry.types import ExecutionResult
 
 from catalog.models import movies_version
 
-LARGEST_CACHED = 64 * 1024  # bytes; a page of a hundred movies has some 10 kB
+MAX_CACHED_BYTES = 64 * 1024  # a page of a hundred movies has some 10 kB
 
 
 class MovieCache(SchemaExtension):
-    """Skips the execution of a query for movies that was answered before; nothing in it depends on the account."""
+    """Answers a query for movies, the same for all, from Django's cache."""
 
     def on_execute(self) -> Iterator[None]:
         execution = self.execution_context
@@ -33,11 +33,11 @@ class MovieCache(SchemaExtension):
         yield
         if cached is None and execution.result and not execution.result.errors:
             answer = orjson.dumps(execution.result.data)
-            if len(answer) <= LARGEST_CACHED:
+            if len(answer) <= MAX_CACHED_BYTES:
                 cache.set(key, answer)
 
     def _is_of_movies_alone(self) -> bool:
-        """Whether all operations ask for movies and nothing else; from a movie, shows lead to everything else."""
+        """Whether all operations ask for movies alone, without their shows."""
         execution = self.execution_context
         operations = [
             node

@@ -1,4 +1,7 @@
-"""Relay connections whose cursors name a place in the order, so that a page does not shift when rows are added."""
+"""Relay connections, with cursors that name a position in the order.
+
+So a page does not shift when rows are added.
+"""
 
 import base64
 import binascii
@@ -16,10 +19,10 @@ from strawberry.relay import PageInfo
 from core.errors import Invalid
 from graphql_api.loaders import Batch, batch_of
 
-LARGEST_PAGE = 100
+MAX_PAGE_SIZE = 100
 
-_FIRST = f"Rows from the start, 1 to {LARGEST_PAGE}; {LARGEST_PAGE} if left out."
-_LAST = f"Rows from the end, 1 to {LARGEST_PAGE}; not with `first`."
+_FIRST = f"Rows from the start, 1 to {MAX_PAGE_SIZE}; {MAX_PAGE_SIZE} if left out."
+_LAST = f"Rows from the end, 1 to {MAX_PAGE_SIZE}; not with `first`."
 
 First = Annotated[int | None, strawberry.argument(description=_FIRST)]
 After = Annotated[str | None, strawberry.argument(description="The cursor to begin after.")]
@@ -29,10 +32,10 @@ Before = Annotated[str | None, strawberry.argument(description="The cursor to en
 Node = TypeVar("Node")
 
 
-@strawberry.type(description="A row and its place.")
+@strawberry.type(description="A row and its cursor.")
 class Edge(Generic[Node]):
     node: Node = strawberry.field(description="The row.")
-    cursor: str = strawberry.field(description="Its place, for `after` and `before`.")
+    cursor: str = strawberry.field(description="Its position, for `after` and `before`.")
 
 
 @strawberry.type(description="A page of rows.")
@@ -51,7 +54,7 @@ class Connection(Generic[Node]):
     def edges(self) -> list[Edge[Node]]:
         return [Edge(node=row, cursor=self.order.cursor(row)) for row in self.rows]
 
-    @strawberry.field(description="Where the page stands among the others.")
+    @strawberry.field(description="The cursors of the page, and whether there are others.")
     def page_info(self) -> PageInfo:
         return PageInfo(
             has_next_page=self.more_after,
@@ -81,12 +84,12 @@ class Order:
         return [F(name).desc() if down else F(name).asc() for name in (self.column, "id")]
 
     def beyond(self, cursor: str, argument: str, *, backwards: bool = False) -> Q:
-        """Choose the rows on the far side of a cursor."""
-        value, row_id = self._place(cursor, argument)
-        way = "lt" if self.descending != backwards else "gt"
+        """Make the condition of the rows beyond a cursor."""
+        value, row_id = self._position(cursor, argument)
+        lookup = "lt" if self.descending != backwards else "gt"
         # The first condition follows from the second; an index on the column can use it.
-        return Q(**{f"{self.column}__{way}e": value}) & (
-            Q(**{f"{self.column}__{way}": value}) | Q(**{f"id__{way}": row_id})
+        return Q(**{f"{self.column}__{lookup}e": value}) & (
+            Q(**{f"{self.column}__{lookup}": value}) | Q(**{f"id__{lookup}": row_id})
         )
 
     def cursor(self, row: Any) -> str:
@@ -94,7 +97,7 @@ class Order:
         text = value.isoformat() if isinstance(value, datetime) else value
         return base64.urlsafe_b64encode(json.dumps([text, row.pk]).encode()).decode()
 
-    def _place(self, cursor: str, argument: str) -> tuple[str | datetime, int]:
+    def _position(self, cursor: str, argument: str) -> tuple[str | datetime, int]:
         try:
             text, row_id = json.loads(base64.b64decode(cursor, altchars=b"-_", validate=True))
             if type(row_id) is not int or not 0 <= row_id < 2**63 or type(text) is not str or "\0" in text:
@@ -122,8 +125,8 @@ class Page:
     def __post_init__(self) -> None:
         for name in ("first", "last"):
             size = getattr(self, name)
-            if size is not None and not 1 <= size <= LARGEST_PAGE:
-                raise Invalid(errors={name: [f"Give 1 to {LARGEST_PAGE}."]})
+            if size is not None and not 1 <= size <= MAX_PAGE_SIZE:
+                raise Invalid(errors={name: [f"Give 1 to {MAX_PAGE_SIZE}."]})
         if self.first is not None and self.last is not None:
             raise Invalid(errors={"last": ["Give either first or last."]})
 
@@ -133,7 +136,7 @@ class Page:
 
     @property
     def size(self) -> int:
-        return self.last or self.first or LARGEST_PAGE
+        return self.last or self.first or MAX_PAGE_SIZE
 
     def within(self, rows: QuerySet[Any], order: Order) -> QuerySet[Any]:
         if self.after is not None:
@@ -143,7 +146,7 @@ class Page:
         return rows
 
     def connection(self, found: Sequence[Any], order: Order, count: Callable[[], int]) -> Connection[Any]:
-        """Make the connection out of the rows found, of which one more than the page is looked for."""
+        """Make the connection of the rows found: the page and one more."""
         more, rows = len(found) > self.size, list(found[: self.size])
         if self.backwards:
             rows.reverse()
@@ -154,42 +157,42 @@ class Page:
 
 
 def connect(rows: QuerySet[Any], order: Order, page: Page) -> Connection[Any]:
-    """Cut a page out of a list."""
+    """Make a page of a queryset."""
     found = order.sorted(page.within(rows, order), backwards=page.backwards)[: page.size + 1]
     return page.connection(Batch(found).rows, order, rows.count)
 
 
 def connect_to(
-    parent: Model, link: str, chosen: Callable[[], QuerySet[Any]], order: Order, page: Page, key: Any
+    parent: Model, relation: str, queryset: Callable[[], QuerySet[Any]], order: Order, page: Page, key: Any
 ) -> Connection[Any]:
-    """Cut a page out of the rows that are linked to a parent, for its whole batch in one statement.
+    """Make a page of a parent's related rows, for its whole batch.
 
-    ``key`` tells apart the lists that one parent can have: the arguments that chose the rows.
+    ``key`` has the arguments of the queryset: a parent can have several lists.
     """
     batch = batch_of(parent)
 
-    def linked() -> QuerySet[Any]:
-        return chosen().filter(**{f"{link}__in": batch.values("pk")})
+    def related() -> QuerySet[Any]:
+        return queryset().filter(**{f"{relation}__in": batch.values("pk")})
 
     def load() -> dict[Any, list[Any]]:
         parents = {row.pk: row for row in batch.rows}
         lists: dict[Any, list[Any]] = {number: [] for number in parents}
-        for row in Batch(_first_of_each(page.within(linked(), order), link, order, page, len(parents))).rows:
-            number = getattr(row, f"{link}_id")
-            setattr(row, link, parents[number])
+        for row in Batch(_first_of_each(page.within(related(), order), relation, order, page, len(parents))).rows:
+            number = getattr(row, f"{relation}_id")
+            setattr(row, relation, parents[number])
             lists[number].append(row)
         return lists
 
     def count() -> dict[Any, int]:
-        return dict(linked().order_by().values_list(link).annotate(total=Count("*")))
+        return dict(related().order_by().values_list(relation).annotate(total=Count("*")))
 
-    found = batch.load_once((link, key, page), load)[parent.pk]
-    return page.connection(found, order, lambda: batch.load_once((link, key, "count"), count).get(parent.pk, 0))
+    found = batch.load_once((relation, key, page), load)[parent.pk]
+    return page.connection(found, order, lambda: batch.load_once((relation, key, "count"), count).get(parent.pk, 0))
 
 
-def _first_of_each(rows: QuerySet[Any], link: str, order: Order, page: Page, parents: int) -> QuerySet[Any]:
-    """Keep of each parent's rows the page and one more."""
+def _first_of_each(rows: QuerySet[Any], relation: str, order: Order, page: Page, parents: int) -> QuerySet[Any]:
+    """Limit each parent's rows to the page and one more."""
     if parents == 1:
         return order.sorted(rows, backwards=page.backwards)[: page.size + 1]
-    place = Window(RowNumber(), partition_by=F(link), order_by=order.expressions(backwards=page.backwards))
-    return rows.annotate(_place=place).filter(_place__lte=page.size + 1).order_by("_place")
+    position = Window(RowNumber(), partition_by=F(relation), order_by=order.expressions(backwards=page.backwards))
+    return rows.annotate(_position=position).filter(_position__lte=page.size + 1).order_by("_position")

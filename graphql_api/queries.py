@@ -1,4 +1,4 @@
-"""What can be read."""
+"""The queries."""
 
 from collections.abc import Callable
 from typing import Annotated, Any

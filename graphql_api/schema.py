@@ -1,4 +1,4 @@
-"""The schema of the graph, and the extensions that every request goes through."""
+"""The schema of the graph, and its extensions."""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,7 +19,7 @@ from strawberry.types.graphql import OperationType
 from graphql_api.context import TokenCheck
 from graphql_api.errors import EXCEPTION_HANDLERS, log_internal_error
 from graphql_api.executor import ListExecutor
-from graphql_api.limits import MOST_TOKENS, CostLimiter
+from graphql_api.limits import MAX_TOKENS, CostLimiter
 from graphql_api.movie_cache import MovieCache
 from graphql_api.mutations import Mutation
 from graphql_api.queries import Query
@@ -27,7 +27,7 @@ from graphql_api.subscriptions import Subscription
 
 
 class HandOverSubscription(SchemaExtension):
-    """Leaves a subscription that was parsed, validated and measured to the view, instead of executing it."""
+    """Leaves a subscription to the view once it is validated and measured."""
 
     def on_execute(self) -> Iterator[None]:
         execution = self.execution_context
@@ -38,7 +38,7 @@ class HandOverSubscription(SchemaExtension):
 
 
 class Schema(strawberry.Schema):
-    """The schema, which logs internal errors only: refusals and invalid queries are answers."""
+    """The schema, which logs internal errors alone."""
 
     def process_errors(self, errors: Sequence[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
         for error in errors:
@@ -50,7 +50,7 @@ schema = Schema(
     mutation=Mutation,
     subscription=Subscription,
     extensions=[
-        lambda: MaxTokensLimiter(MOST_TOKENS),
+        lambda: MaxTokensLimiter(MAX_TOKENS),
         *([] if settings.DEBUG else [DisableIntrospection]),
         ParserCache,
         ValidationCache,

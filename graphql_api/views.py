@@ -1,4 +1,4 @@
-"""The address of the graph: Strawberry's view, with the HTTP contract of docs/api.md."""
+"""The view of the graph, with the HTTP contract of docs/api.md."""
 
 import re
 from collections.abc import Mapping
@@ -28,7 +28,7 @@ from graphql_api.schema import schema
 
 @method_decorator(csrf_exempt, name="dispatch")  # only the bearer token authenticates; a session's cookie does not
 class GraphQLView(views.GraphQLView[Context, None]):
-    """Answers a POST of one operation in JSON; in development, shows GraphiQL to a browser.
+    """Answers a POST of one operation; in development, shows GraphiQL.
 
     The status is 200 where there is an answer, also if it is a refusal or in part; 400 where the query or its
     variables do not fit the schema; 401, 503 and 500 as in REST.
@@ -55,7 +55,9 @@ class GraphQLView(views.GraphQLView[Context, None]):
     def execute_operation(
         self, request: HttpRequest, context: Context, root_value: None, sub_response: Any
     ) -> ExecutionResult:
-        """Execute what the body asks for. The library's own method takes bodies that are not strict JSON, and batches.
+        """Execute the operation of a body that is strict JSON.
+
+        The library's own method takes other bodies as well, and batches.
 
         :raises MalformedJSON, PayloadTooLarge, Invalid: the body can't be read.
         :raises GraphQLError: there is no operation of this name.
@@ -129,7 +131,7 @@ def read_operation(request: HttpRequest) -> tuple[str, dict[str, Any] | None, st
 
 
 def _set_status_and_headers(response: Any, result: ExecutionResult, context: Context | None = None) -> None:
-    """Choose the status and the headers by the errors, unless a part was answered: what it says has happened."""
+    """Set status and headers by the errors, unless a part was answered."""
     headers: Mapping[str, str] = {}
     if not result.errors:
         headers = replay_headers(context)

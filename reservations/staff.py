@@ -12,6 +12,7 @@ from django.db.models.functions import Least, Now
 from catalog.models import Movie, Show
 from core.database import durable_transaction
 from core.errors import NotFound, Protected
+from reservations.availability import with_available_seats
 from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
 from reservations.models import BlockedSeat, Claim
 
@@ -21,7 +22,7 @@ MAX_BLOCKED_AT_ONCE = 100
 def add_show(
     *, movie_id: int, screen_name: str, date_time: datetime, total_seats: int, seats_per_row: int = 10
 ) -> Show:
-    """Add a show of a movie.
+    """Add a show of a movie; return it with its movie and ``available_seats``.
 
     :raises NotFound: there is no such movie.
     """
@@ -35,15 +36,15 @@ def add_show(
         seats_per_row=seats_per_row,
     )
     try:
-        _insert(show)
-    except IntegrityError as error:  # the movie was deleted at the same moment; the foreign key notices at COMMIT
+        return _insert(show)
+    # The movie was deleted at the same moment: the show is read without one, or the foreign key notices at COMMIT.
+    except (Show.DoesNotExist, IntegrityError) as error:
         raise NotFound from error
-    return show
 
 
 @durable_transaction
-def change_show(*, show_id: int, **changes: Any) -> None:
-    """Change the screen, the time, the number of seats or the rows of a show.
+def change_show(*, show_id: int, **changes: Any) -> Show:
+    """Change a show; return it with its movie and ``available_seats``.
 
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above the new ``total_seats`` is booked or held.
@@ -55,6 +56,7 @@ def change_show(*, show_id: int, **changes: Any) -> None:
     if changes:
         show.save(update_fields=changes.keys())
         release_claims_outside_show(show)
+    return _read(show_id)
 
 
 def delete_show(*, show_id: int) -> None:
@@ -167,8 +169,15 @@ def _blocked(show_id: int) -> QuerySet[BlockedSeat]:
 
 
 @durable_transaction
-def _insert(show: Show) -> None:
+def _insert(show: Show) -> Show:
     show.save(force_insert=True)
+    return _read(show.pk)
+
+
+def _read(show_id: int) -> Show:
+    """Read a show as it is answered, within the transaction: after COMMIT, a failure would look like a refusal."""
+    show: Show = with_available_seats(Show.objects.select_related("movie")).get(pk=show_id)
+    return show
 
 
 @durable_transaction

@@ -22,8 +22,8 @@ from core import idempotency
 from core.accounts import LONGEST_PASSWORD
 from core.api.accounts import UserSerializer
 from core.api.pages import openapi_document
-from core.api.pagination import LARGEST_PAGE
-from core.api.parsers import DEEPEST
+from core.api.pagination import MAX_PAGE_SIZE
+from core.api.parsers import MAX_DEPTH
 from core.errors import RequestTimeout
 from core.models import User
 from core.server import streams
@@ -271,10 +271,10 @@ LIMITS: dict[str, Callable[[], list[float]]] = {
         settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds() / 60,
         settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"].days,
     ],
-    "page": lambda: [1, LARGEST_PAGE, 1, connections.LARGEST_PAGE],
+    "page": lambda: [1, MAX_PAGE_SIZE, 1, connections.MAX_PAGE_SIZE],
     "idempotency key": lambda: [1, 255, idempotency.RETENTION.total_seconds() / 3600],
-    "request": lambda: [settings.DATA_UPLOAD_MAX_MEMORY_SIZE, DEEPEST, RequestTimeout.seconds],
-    "GraphQL query": lambda: [limits.DEEPEST, limits.MOST_ALIASES, limits.MOST_TOKENS, limits.MOST_VALUES],
+    "request": lambda: [settings.DATA_UPLOAD_MAX_MEMORY_SIZE, MAX_DEPTH, RequestTimeout.seconds],
+    "GraphQL query": lambda: [limits.MAX_DEPTH, limits.MAX_ALIASES, limits.MAX_TOKENS, limits.MAX_VALUES],
     "stream": lambda: [streams.HEARTBEAT, streams.LONGEST_SEND, streams.MOST_STREAMS],
 }
 

@@ -23,7 +23,7 @@ from core.api.views import APIView
 from core.errors import Protected
 from core.permissions import IsStaffOrReadOnly
 
-LARGEST_CACHED = 256 * 1024  # bytes; a thousand movies have some 70 kB
+MAX_CACHED_BYTES = 256 * 1024  # a thousand movies have some 70 kB
 
 
 class MovieSerializer(FastSerializer):
@@ -70,7 +70,7 @@ class MoviesView(APIView):
         cached = cache.get(key)
         if cached is None:
             cached = self._render(request)
-            if len(cached[0]) <= LARGEST_CACHED:
+            if len(cached[0]) <= MAX_CACHED_BYTES:
                 cache.set(key, cached)
         body, headers = cached
         media_type = ORJSONRenderer.media_type
@@ -104,23 +104,20 @@ class MovieView(APIView):
         return Response(MovieSerializer(get_object_or_404(Movie, pk=movie_id)).data)
 
     @operation("replaceMovie", "Replace a movie", request=MovieSerializer, response=MovieSerializer)
-    def put(self, request: Request, movie_id: int) -> Response:
+    def put(self, request: Request, movie_id: int, *, partial: bool = False) -> Response:
         """Staff only. All fields."""
-        return self._change(request, movie_id, partial=False)
+        serializer = MovieSerializer(data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        movie = programme.change_movie(movie_id=movie_id, **serializer.validated_data)
+        return Response(MovieSerializer(movie).data)
 
     @operation("changeMovie", "Change a movie", request=MovieSerializer, response=MovieSerializer)
     def patch(self, request: Request, movie_id: int) -> Response:
         """Staff only. The fields that are sent."""
-        return self._change(request, movie_id, partial=True)
+        return self.put(request, movie_id, partial=True)
 
     @operation("deleteMovie", "Delete a movie", refusals=[Protected])
     def delete(self, request: Request, movie_id: int) -> Response:
         """Staff only. Its shows go with it; if one of them has ever had a booking, nothing goes."""
         programme.delete_movie(movie_id=movie_id)
         return Response(status=204)
-
-    def _change(self, request: Request, movie_id: int, *, partial: bool) -> Response:
-        serializer = MovieSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        movie = programme.change_movie(movie_id=movie_id, **serializer.validated_data)
-        return Response(MovieSerializer(movie).data)

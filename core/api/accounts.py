@@ -156,7 +156,7 @@ class LogoutView(PublicAPIView):
 
 
 class MeView(APIView):
-    @operation("me", "Who am I?", response=UserSerializer)
+    @operation("me", "Get the account of the token", response=UserSerializer)
     def get(self, request: Request) -> Response:
-        """The account that the access token speaks for."""
+        """The account that the access token was issued to."""
         return Response(UserSerializer(request.user).data)

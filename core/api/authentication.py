@@ -1,4 +1,4 @@
-"""Bearer tokens: the two ways in which a REST view authenticates a request."""
+"""Bearer tokens, with and without loading the account."""
 
 from typing import Any
 
@@ -30,14 +30,14 @@ def bearer_of(request: HttpRequest | Request) -> Bearer | None:
 
 
 class AuthenticatedRequest(Request):
-    """A request with an access token, as type checkers are to see it."""
+    """A request with an access token, for type checkers."""
 
     user: Account  # type: ignore[assignment]
     auth: Bearer | None
 
 
 class AccessTokenAuthentication(BaseAuthentication):
-    """Reads the access token alone: the domain verifies the account in the statement that writes."""
+    """Reads the access token alone; the domain verifies the account."""
 
     def authenticate(self, request: Request) -> tuple[Any, Bearer] | None:
         bearer = bearer_of(request)
@@ -48,7 +48,7 @@ class AccessTokenAuthentication(BaseAuthentication):
 
 
 class AccountAuthentication(AccessTokenAuthentication):
-    """Reads the access token and loads its account, which must still be active."""
+    """Reads the access token and loads its account, which must be active."""
 
     def authenticate(self, request: Request) -> tuple[Any, Bearer] | None:
         bearer = bearer_of(request)

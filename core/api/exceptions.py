@@ -1,4 +1,4 @@
-"""The exception handler: any exception becomes ``{code, detail, …facts}`` with its status and headers."""
+"""The exception handler: any exception becomes ``{code, detail, …facts}``."""
 
 import logging
 from http import HTTPStatus
@@ -53,7 +53,7 @@ def error_response(exc: Exception) -> HttpResponse:
 
 
 def as_refusal(exc: Exception) -> DomainError | None:
-    """Translate an exception of Django, DRF or the database into a refusal; None if it is a fault."""
+    """Translate an exception into a refusal; None if it is a fault."""
     if isinstance(exc, DomainError):
         return exc
     if isinstance(exc, exceptions.ValidationError):
@@ -89,7 +89,7 @@ def headers_of(refusal: DomainError) -> dict[str, str]:
 
 
 def replay_headers(outcome: Any) -> dict[str, str]:
-    """Give the header that marks the replay of an idempotency key's first outcome."""
+    """Give the header that marks the replay of a first outcome."""
     return {"Idempotent-Replayed": "true"} if outcome.replayed else {}
 
 

@@ -1,4 +1,4 @@
-"""Strict serializer fields: each accepts one spelling of its value and converts nothing."""
+"""Strict serializer fields: one spelling of a value, and no conversion."""
 
 import re
 from datetime import UTC, date, datetime, time
@@ -19,7 +19,7 @@ class StrictIntegerField(serializers.IntegerField):
 
 
 class TextField(serializers.CharField):
-    """A JSON string, taken as it is; a number is refused, not converted."""
+    """A JSON string, taken unchanged; a number is refused."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**{"trim_whitespace": False, **options})
@@ -44,7 +44,7 @@ class JSONBooleanField(serializers.BooleanField):
 
 
 class DigitsField(serializers.IntegerField):
-    """An integer of a query string: at most nine ASCII digits, nothing else."""
+    """An integer of a query string: at most nine ASCII digits."""
 
     def to_internal_value(self, data: Any) -> int:
         if not re.fullmatch("[0-9]{1,9}", data):
@@ -94,7 +94,7 @@ class InstantField(serializers.DateTimeField):
 
 @extend_schema_field({"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}]})
 class InstantOrDayField(InstantField):
-    """An instant; or a date alone, taken for the time of day ``day_means`` of it in UTC."""
+    """An instant; or a date, which means ``day_means`` of it in UTC."""
 
     def __init__(self, *, day_means: time, **options: Any) -> None:
         self.day_means = day_means

@@ -1,4 +1,4 @@
-"""Health checks: is the process alive, and does the database answer it?"""
+"""Health checks of the process and of its database."""
 
 from django.db import connection
 from rest_framework import serializers
@@ -19,9 +19,9 @@ class LiveView(PublicAPIView):
     tag = "service"
     worker_pool = "health"
 
-    @operation("livez", "Is the process alive?", response=HealthSerializer, database=False)
+    @operation("livez", "Check that the process is alive", response=HealthSerializer, database=False)
     def get(self, request: Request) -> Response:
-        """It answers without asking the database."""
+        """It answers without the database."""
         return Response({"status": "ok"})
 
 
@@ -29,7 +29,7 @@ class ReadyView(PublicAPIView):
     tag = "service"
     worker_pool = "readiness"
 
-    @operation("readyz", "Can it serve?", response=HealthSerializer)
+    @operation("readyz", "Check that it can serve", response=HealthSerializer)
     def get(self, request: Request) -> Response:
         """It answers 200 when the database does."""
         with connection.cursor() as cursor:

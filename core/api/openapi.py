@@ -1,4 +1,4 @@
-"""The OpenAPI document, made of what views declare with ``@operation`` and of their permissions.
+"""The OpenAPI document, made of ``@operation`` and of permissions.
 
 Examples of refusals are made by the code that answers them.
 """
@@ -33,8 +33,8 @@ _IDEMPOTENCY_KEY = OpenApiParameter(
     {"type": "string", "pattern": "^[!-~]{1,255}$"},
     OpenApiParameter.HEADER,
     description=(
-        "A name of your own for this request. Whoever sends it again within 24 hours, with the same input, is told the "
-        "first outcome again, refusals included, and nothing is done twice. It is yours alone, and the same key at "
+        "A name of your own for this request. A request that is sent again with it and the same input within 24 hours "
+        "gets the first outcome, refusals included, and nothing is done twice. It is yours alone, and the same key at "
         "both doors."
     ),
 )
@@ -44,7 +44,7 @@ _IF_NONE_MATCH = OpenApiParameter(
 
 
 class AutoSchema(openapi.AutoSchema):
-    """Documents an operation by what it declares, its view's permissions, and what it shares with its kind."""
+    """Documents an operation by its declaration and its view's permissions."""
 
     @property
     def declared(self) -> Operation:
@@ -58,7 +58,7 @@ class AutoSchema(openapi.AutoSchema):
         return self.declared.summary
 
     def get_tags(self) -> list[str]:
-        """Take the tag from the view, or else the name of its module."""
+        """Take the view's tag, or else the name of its module."""
         return [getattr(self.view, "tag", None) or type(self.view).__module__.rpartition(".")[2]]
 
     def get_auth(self) -> list[Any]:
@@ -156,7 +156,7 @@ class AutoSchema(openapi.AutoSchema):
         yield exceptions.NotAcceptable()
 
     def _register_refusals(self, group: list[HttpResponse]) -> dict[str, str]:
-        """Register the refusals that share a status as one response, and give the reference to it."""
+        """Register the refusals of one status as a response; return its reference."""
         bodies = [orjson.loads(response.content) for response in group]
         headers = [HEADERS.keys() & response.headers.keys() for response in group]
         always = set.intersection(*headers)
@@ -197,6 +197,6 @@ def _references(*headers: str) -> dict[str, dict[str, str]]:
 
 
 def _meaning(response: HttpResponse, body: dict[str, str]) -> str:
-    """Say when an error is answered: as its class does, if that is ours."""
+    """Say when an error is answered: its docstring, or its detail."""
     refusal = getattr(response, "refusal", None)
     return str(refusal.__doc__ if refusal else body["detail"]).strip().splitlines()[0].replace("``", "`")

@@ -1,4 +1,4 @@
-"""``@operation``: what a view's method declares of itself, for the OpenAPI document and for metrics."""
+"""``@operation`` declares a view's method for the OpenAPI document and for metrics."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,7 +34,7 @@ class Operation:
     """The verb of the domain that it runs: it takes an idempotency key, and has refusals of its own."""
     etag: bool = False
     database: bool = True
-    """Whether the database is asked."""
+    """Whether it queries the database."""
     metric: str = ""
     """The name under which outcomes are counted, if it is not the verb's."""
 

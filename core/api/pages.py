@@ -1,4 +1,4 @@
-"""The OpenAPI document, Swagger UI, redirects, and the JSON answers to what no view takes."""
+"""The OpenAPI document, Swagger UI, redirects, and answers outside every view."""
 
 import functools
 from typing import Any
@@ -21,7 +21,7 @@ from core.errors import Invalid, NotFound
 
 @functools.cache
 def openapi_document() -> dict[str, Any]:
-    """Make the OpenAPI document, once a process: it takes a third of a second."""
+    """Make the OpenAPI document once, which takes a third of a second."""
     return dict(SchemaGenerator().get_schema(public=True))
 
 
@@ -31,7 +31,7 @@ class SchemaView(PublicAPIView):
 
     @operation("schema", "Get this document", response=OpenApiTypes.OBJECT, database=False)
     def get(self, request: Request) -> Response:
-        """OpenAPI 3, as YAML or as JSON, whichever is asked for with `Accept`."""
+        """OpenAPI 3, as YAML or as JSON, by the `Accept` header."""
         return Response(openapi_document())
 
 
@@ -61,7 +61,7 @@ def unknown_address(request: HttpRequest, path: str = "") -> HttpResponse:
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Answer a request that Django refuses, for example for an unknown host (handler400)."""
+    """Answer a request that Django refuses, perhaps for its host (handler400)."""
     return error_response(Invalid(errors={}))
 
 

@@ -1,4 +1,4 @@
-"""Pages of lists: plain arrays, with the total and the neighbouring pages in headers."""
+"""Pages of plain arrays, with the total and neighbours in headers."""
 
 from typing import Any
 
@@ -10,25 +10,23 @@ from rest_framework.utils.urls import replace_query_param
 from core.api.fields import DigitsField
 from core.api.serializers import QuerySerializer
 
-LARGEST_PAGE = 1000
-LARGEST_OFFSET = 999_999_999
+MAX_PAGE_SIZE = 1000
+MAX_OFFSET = 999_999_999
 
 
 class PageQuery(QuerySerializer):
-    """The query parameters of every list; a list's own filters are added to it."""
+    """The query parameters of every list; subclasses add filters."""
 
     limit = DigitsField(
-        min_value=1, max_value=LARGEST_PAGE, default=LARGEST_PAGE, help_text=f"Rows a page, 1 to {LARGEST_PAGE}."
+        min_value=1, max_value=MAX_PAGE_SIZE, default=MAX_PAGE_SIZE, help_text=f"Rows a page, 1 to {MAX_PAGE_SIZE}."
     )
-    offset = DigitsField(
-        min_value=0, max_value=LARGEST_OFFSET, default=0, help_text="Rows to leave out before the first."
-    )
+    offset = DigitsField(min_value=0, max_value=MAX_OFFSET, default=0, help_text="Rows to leave out before the first.")
 
 
 class LimitOffsetPagination(pagination.LimitOffsetPagination):
     """Pages by ``limit`` and ``offset``, which ``PageQuery`` has validated."""
 
-    default_limit = max_limit = LARGEST_PAGE
+    default_limit = max_limit = MAX_PAGE_SIZE
     request: Request
     limit: int
     offset: int
@@ -37,7 +35,7 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         """Slice the queryset; a serializer may still choose its columns."""
         self.request, self.queryset = request, queryset
-        self.limit, self.offset = self.get_limit(request) or LARGEST_PAGE, self.get_offset(request)
+        self.limit, self.offset = self.get_limit(request) or MAX_PAGE_SIZE, self.get_offset(request)
         return queryset[self.offset : self.offset + self.limit]
 
     def get_headers(self, data: Any) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Strict JSON: duplicate keys, NaN, half surrogate pairs and deep nesting are refused."""
+"""Strict JSON: no duplicate keys, NaN, half surrogate pairs or deep nesting."""
 
 import json
 import re
@@ -13,13 +13,13 @@ from rest_framework.request import Request
 
 from core.errors import MalformedJSON, PayloadTooLarge
 
-DEEPEST = 100  # levels of nesting
+MAX_DEPTH = 100  # levels of nesting
 
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class StrictJSONParser(BaseParser):
-    """Parses a JSON body; what is not plain JSON is refused, never guessed at."""
+    """Parses a JSON body; anything but strict JSON is refused."""
 
     media_type = "application/json"
 
@@ -45,7 +45,7 @@ def read_body(request: HttpRequest | Request) -> bytes:
 
 
 def refuse_chunked_body(request: HttpRequest | Request) -> None:
-    """Refuse a body without a length: Django would take it for an empty one.
+    """Refuse a body without a length, which Django would take for empty.
 
     :raises MalformedJSON: it comes in chunks.
     """
@@ -66,7 +66,7 @@ def parse_json(body: bytes) -> Any:
         value = json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=Decimal)
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False, default=str).encode()  # fails on half of a surrogate pair
-        if _depth(value) > DEEPEST:
+        if _depth(value) > MAX_DEPTH:
             raise RecursionError
     except RecursionError as fault:
         raise MalformedJSON(reason="it is nested too deeply") from fault
@@ -80,7 +80,7 @@ def parse_json(body: bytes) -> Any:
 
 
 def _depth(value: Any) -> int:
-    """Count the levels of lists and objects within each other; Python's own limit varies."""
+    """Count the levels of nesting, since Python's own limit varies."""
     if not isinstance(value, dict | list):
         return 0
     return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)

@@ -1,4 +1,4 @@
-"""Serializers that are fast enough for lists: fields are shared, and output is read straight from columns."""
+"""Serializers for long lists: shared fields, and output straight from columns."""
 
 import functools
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from rest_framework import serializers
 
 
 class ColumnListSerializer(serializers.ListSerializer[Any]):
-    """Serializes a queryset from its columns: one statement for its rows, and one for each kind of nested rows."""
+    """Serializes a queryset from its columns, with one statement a nested serializer."""
 
     child: "FastSerializer"
 
@@ -29,7 +29,7 @@ class ColumnListSerializer(serializers.ListSerializer[Any]):
 
 
 class FastSerializer(serializers.Serializer[Any]):
-    """A serializer whose fields are made once, and whose output is not converted field by field.
+    """A serializer with shared fields, whose output is not converted by field.
 
     Copying the fields for each request, and asking each for its representation, takes longer than the rest of an
     answer. Fields hold nothing of a request, so that one set serves all; the renderer writes the values.
@@ -44,7 +44,7 @@ class FastSerializer(serializers.Serializer[Any]):
 
     @staticmethod
     def get_queryset() -> QuerySet[Any]:
-        """Give the rows that this serializer reads, where it is nested in a list."""
+        """Give the rows to read where it is nested in a list."""
         raise NotImplementedError
 
     def to_representation(self, instance: Any) -> dict[str, Any]:
@@ -55,7 +55,7 @@ class FastSerializer(serializers.Serializer[Any]):
 
 
 class QuerySerializer(FastSerializer):
-    """Validates a query string: a parameter that is unknown, or given twice, is refused."""
+    """Validates a query string; unknown or repeated parameters are refused."""
 
     def to_internal_value(self, data: QueryDict) -> Any:
         given = dict(data.lists())
@@ -73,7 +73,7 @@ def _fields(serializer: Callable[..., Any], partial: bool) -> Any:
 
 @functools.cache
 def _outputs(serializer: Callable[..., Any]) -> list[tuple[str, Any]]:
-    """Name the fields that are written, each with its nested serializer if it is one."""
+    """List the output fields, each with its nested serializer or None."""
     return [
         (name, field if isinstance(field, serializers.BaseSerializer) else None)
         for name, field in _fields(serializer, False).items()

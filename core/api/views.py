@@ -15,7 +15,7 @@ from core.observability import metrics
 class APIView(views.APIView):
     """A REST address, whose methods are declared with ``@operation``.
 
-    A method that is not there is refused before anything else is looked at. The outcome of an operation with a metric
+    A method that is not there is refused before anything else is checked. The outcome of an operation with a metric
     is counted, once it has got past authentication and permissions.
     """
 
@@ -33,6 +33,11 @@ class APIView(views.APIView):
             self.metric = declared.metric or (declared.verb.name if declared.verb else "")
             if declared.request:
                 refuse_chunked_body(request)
+                # DRF looks at the media type of a body only if the body is not empty.
+                if request.content_type and not self.get_content_negotiator().select_parser(
+                    request, self.get_parsers()
+                ):
+                    raise exceptions.UnsupportedMediaType(request.content_type)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)
@@ -43,14 +48,14 @@ class APIView(views.APIView):
 
 
 class PublicAPIView(APIView):
-    """Open to everybody; no token is read, so that a stale one is no hindrance."""
+    """A REST address that is open to everybody and reads no token."""
 
     authentication_classes = []
     permission_classes = [AllowAny]
 
 
 def _outcome(response: Any, refusal: DomainError | None) -> str:
-    """Name what came of an operation: done, replayed, or the code of a refusal."""
+    """Name an outcome for metrics: done, replayed, or a refusal's code."""
     if response.has_header("Idempotent-Replayed"):
         return "replayed"
     if response.status_code < 400:

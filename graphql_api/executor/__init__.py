@@ -1,4 +1,4 @@
-"""A shorter way through lists: one function for each selected field, put together once for all rows.
+"""Faster lists: one function a selected field, made once for all rows.
 
 The library takes several calls to resolve and complete each field of each object, and that is where the time of a
 list goes. Here, a list of which only attributes are selected is answered by plain functions that read and serialize
@@ -13,7 +13,7 @@ How many times less processor time it takes, in process, on PostgreSQL, measured
 | page of 100 movies, shows, bookings | 1.8, 2.0, 2.1 | 2.4, 2.9, 2.6 |
 | page of 20 movies, shows, bookings | 1.1, 1.2, 1.4 | 1.9, 2.2, 2.0 |
 
-Without ``execution_context_class`` in graphql_api.schema everything works, and ``python -m bench`` tells the price.
+Without ``execution_context_class`` in graphql_api.schema everything works; ``python -m bench`` measures the difference.
 """
 
 from collections.abc import Callable
@@ -38,6 +38,7 @@ from graphql import (
 )
 from graphql.execution.collect_fields import FieldDetailsList
 from graphql.pyutils import Path, Undefined
+from strawberry.relay import GlobalID
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 
@@ -57,7 +58,7 @@ class UseLibrary(Exception):
 
 
 class ListExecutor(StrawberryGraphQLCoreExecutionContext):
-    """The library's execution context, with a shorter way through lists."""
+    """The library's execution context, with faster lists."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -142,7 +143,7 @@ class ListExecutor(StrawberryGraphQLCoreExecutionContext):
         definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
         if definition is None:  # a field of introspection
             raise UseLibrary
-        if definition.python_name == "_id":  # what the library calls the id of its interface Node
+        if definition.type is GlobalID:  # the library's own field, of its interface Node
             return lambda row: global_id(type_.name, row.pk)
         get = batched_getter(definition)
         if get is None:

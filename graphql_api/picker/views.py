@@ -1,4 +1,4 @@
-"""Pages for cinema-goers: what is on, and the seat picker; what they show, their scripts ask the graph for."""
+"""Pages for visitors, whose scripts query the graph: programme and seat picker."""
 
 from typing import Any
 
@@ -11,15 +11,15 @@ from catalog.models import Show
 from core.api.renderers import json_response as json_answer
 
 
-@csrf_exempt  # a POST is told what it would be told anywhere else: that the address does not take it
+@csrf_exempt  # so that a POST is answered with 405, as at any other address
 def start(request: HttpRequest) -> HttpResponse:
-    """Show what is on in the coming days."""
+    """Show the programme of the coming days."""
     return _page(request, "graphql_api/start.html")
 
 
 @csrf_exempt
 def picker(request: HttpRequest, show_id: int) -> HttpResponse:
-    """Show the seats of a show, to be chosen, held, booked, moved and given back."""
+    """Show the seat picker of a show."""
     found = Show.objects.filter(pk=show_id).exists()
     return _page(request, "graphql_api/picker.html", {"show_id": show_id, "found": found}, status=200 if found else 404)
 

@@ -29,7 +29,9 @@ def load_shows(batch: Batch[Any]) -> None:
     load_related(batch, "show")
 
 
-@strawberry_django.type(models.Booking, name="Booking", description="A seat that an account has, or had.")
+@strawberry_django.type(
+    models.Booking, name="Booking", description="An account's booking of a seat, live or cancelled."
+)
 class Booking(Node):
     database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
     seat_number: auto
@@ -60,11 +62,11 @@ def load_held_seats(batch: Batch[Any]) -> None:
     without = [hold for hold in batch.rows if "seat_numbers" not in hold.__dict__]
     load_seats(without)
     for hold in without:
-        # One that was confirmed or released after it was read has no end any more: it is over by now.
+        # One that was confirmed or released after it was read has no ``expires_at`` any more: it is over by now.
         hold.expires_at = hold.expires_at or timezone.now()
 
 
-@strawberry_django.type(models.Hold, name="Hold", description="Seats that an account keeps until it books them.")
+@strawberry_django.type(models.Hold, name="Hold", description="Seats that nobody else can book until it expires.")
 class Hold(Node):
     database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
     created_at: auto
@@ -81,4 +83,4 @@ class Hold(Node):
 
 @strawberry.type(description="The hold is over; its seats are available.")
 class ReleasedHold:
-    id: strawberry.ID = strawberry.field(description="The `id` that the hold had.")
+    id: strawberry.ID = strawberry.field(description="The `id` of the hold.")

@@ -1,4 +1,4 @@
-"""Movies and shows as clients see them, with the seats of a show that can be found."""
+"""Movies and shows as clients see them."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -53,13 +53,13 @@ class Movie(Node):
             ),
         ] = None,
     ) -> Connection["Show"] | None:
-        def chosen() -> QuerySet[Any]:
+        def queryset() -> QuerySet[Any]:
             shows = models.Show.objects.starting(since=since, until=until)
             return available(shows if date is None else shows.on(date), available_only)
 
-        chosen_by = (date, since, until, available_only)
+        arguments = (date, since, until, available_only)
         movie: Any = self
-        return connect_to(movie, "movie", chosen, EARLIEST_FIRST, Page(first=first, after=after), chosen_by)
+        return connect_to(movie, "movie", queryset, EARLIEST_FIRST, Page(first=first, after=after), arguments)
 
 
 @strawberry.type(description="The best seats that are available.")
@@ -84,7 +84,7 @@ BestSeatsResult = Annotated[
 
 
 def load_available_seats(batch: Batch[Any]) -> None:
-    """Count the available seats of shows, except where the domain has counted them."""
+    """Count the available seats of shows, unless the domain has counted them."""
     counted = available_seats_of(show.pk for show in batch.rows if "available_seats" not in show.__dict__)
     for show in batch.rows:
         show.__dict__.setdefault("available_seats", counted.get(show.pk, 0))
@@ -141,7 +141,7 @@ class Show(Node):
 
 
 def _seat_maps(show: Any, info: Info, since: str | None) -> dict[int, seat_map.SeatMap]:
-    """Read the seat maps of a show and of its batch in one statement, by the shows' numbers.
+    """Read the seat maps of a show's batch, by the shows' numbers.
 
     :raises Invalid: ``since`` is no version of theirs.
     """
@@ -151,7 +151,7 @@ def _seat_maps(show: Any, info: Info, since: str | None) -> dict[int, seat_map.S
 
 
 def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict[int, Any]:
-    """Find the best seats of a show and of its batch, or why there are none, by the shows' numbers.
+    """Find the best seats of a show's batch, by the shows' numbers.
 
     :raises Invalid: ``quantity`` is not 1 to 10.
     """
@@ -171,7 +171,7 @@ def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict
 
 
 def no_adjacent_seats(refusals: Mapping[int, errors.NoAdjacentSeats]) -> dict[int, NoAdjacentSeats]:
-    """Turn refusals into data, with the shows that they name: one statement for all."""
+    """Turn refusals into data, and load the shows that they name."""
     numbers = {alternative["id"] for refusal in refusals.values() for alternative in refusal.alternatives}
     shows: dict[int, Any] = {show.pk: show for show in Batch(models.Show.objects.filter(pk__in=numbers)).rows}
     return {

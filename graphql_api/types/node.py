@@ -6,7 +6,7 @@ DATABASE_ID = "The number that REST knows it by."
 
 
 class Node(relay.Node):
-    """A row with a global id: the name of its type and its primary key."""
+    """A row with a global id of its type and primary key."""
 
     @classmethod
     def resolve_id_attr(cls) -> str:

@@ -1,4 +1,4 @@
-"""Refusals as clients see them; one without facts of its own is ``Refused``."""
+"""Refusals as clients see them; ``Refused`` is for those without facts."""
 
 import strawberry
 

@@ -1,4 +1,4 @@
-"""What the mutations answer: what was done, or the refusals that can come instead."""
+"""The results of the mutations, as unions with refusals."""
 
 from typing import Annotated
 

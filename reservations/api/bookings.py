@@ -22,7 +22,7 @@ from reservations.models import Booking
 
 
 class BookingSerializer(FastSerializer):
-    """A seat that somebody has, or had."""
+    """An account's booking of a seat, live or cancelled."""
 
     id = serializers.IntegerField(read_only=True)
     show = ShowSerializer(read_only=True)
@@ -53,17 +53,17 @@ class BookingQuery(PageQuery):
 
 
 class BookSeatSerializer(SeveralSeatsSerializer):
-    """Which seat or seats to book: exactly one of `seat_number`, `seat_numbers` and `best`."""
+    """Which seats to book: exactly one of `seat_number`, `seat_numbers`, `best`."""
 
     seat_number = SeatNumberField(required=False, help_text="A JSON integer, 1 to the show's `total_seats`.")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        ways = attrs.keys() & {"seat_number", "seat_numbers", "best"}
-        if not ways:
+        given = attrs.keys() & {"seat_number", "seat_numbers", "best"}
+        if not given:
             raise serializers.ValidationError({"seat_number": ["This field is required."]})
-        if len(ways) > 1:
-            told = "Send exactly one of seat_number, seat_numbers and best."
-            raise serializers.ValidationError({"non_field_errors": [told]})
+        if len(given) > 1:
+            message = "Send exactly one of seat_number, seat_numbers and best."
+            raise serializers.ValidationError({"non_field_errors": [message]})
         return attrs
 
 

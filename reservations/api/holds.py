@@ -29,11 +29,11 @@ class HeldSeatSerializer(FastSerializer):
 
 
 class HoldSerializer(FastSerializer):
-    """Seats that are kept for somebody."""
+    """Seats that nobody else can book until it expires."""
 
     id = serializers.IntegerField()
     show = ShowSerializer()
-    seats = HeldSeatSerializer(many=True, help_text="The seats that it keeps, by their numbers.")
+    seats = HeldSeatSerializer(many=True, help_text="Its seats, by their numbers.")
     created_at = InstantField(help_text="When the seats were held.")
     expires_at = InstantField(help_text="When the hold runs out: never after the show's beginning.")
 
@@ -109,7 +109,7 @@ class MyHoldsView(APIView):
 
 
 def _loaded(queryset: HoldQuerySet) -> list[Hold]:
-    """Load holds with their shows and seats, but for those that have run out meanwhile."""
+    """Load live holds with their shows and seats."""
     found = list(queryset.prefetch_related(Prefetch("show", ShowSerializer.get_queryset())))
     holds.load_seats(found)
     return [hold for hold in found if hold.expires_at]

@@ -27,15 +27,15 @@ from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES, SeatMap, labels_of, seat_map
 from reservations.staff import MAX_BLOCKED_AT_ONCE
 
-_A_SEAT = {"type": "integer", "minimum": 1, "maximum": MOST_SEATS}
+_SEAT_NUMBER = {"type": "integer", "minimum": 1, "maximum": MOST_SEATS}
 
 
-def _numbers(most: int) -> dict[str, Any]:
-    return {"type": "array", "items": _A_SEAT, "minItems": 1, "maxItems": most, "uniqueItems": True}
+def _seat_numbers(max_items: int) -> dict[str, Any]:
+    return {"type": "array", "items": _SEAT_NUMBER, "minItems": 1, "maxItems": max_items, "uniqueItems": True}
 
 
 class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
-    """Numbers of seats, each a JSON integer. How many, and that none is there twice, is the domain's to tell."""
+    """A list of JSON integers, whose number and uniqueness the domain checks."""
 
     default_error_messages = {"invalid": "Give a list of JSON integers."}
 
@@ -48,12 +48,12 @@ class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
         return value
 
 
-@extend_schema_field(_numbers(MAX_SEATS_AT_ONCE))
+@extend_schema_field(_seat_numbers(MAX_SEATS_AT_ONCE))
 class SeatNumbersField(_SeatNumbersField):
     """Seats that are taken together."""
 
 
-@extend_schema_field(_numbers(MAX_BLOCKED_AT_ONCE))
+@extend_schema_field(_seat_numbers(MAX_BLOCKED_AT_ONCE))
 class BlockedNumbersField(_SeatNumbersField):
     """Seats that are taken off sale together."""
 
@@ -67,13 +67,13 @@ class BlockedNumbersField(_SeatNumbersField):
 
 
 # The range is published, and checked by the domain: `seat_out_of_range` names the seats of the show.
-@extend_schema_field({"type": "integer", "minimum": 1, "maximum": MOST_SEATS})
+@extend_schema_field(_SEAT_NUMBER)
 class SeatNumberField(StrictIntegerField):
     """The number of a seat."""
 
 
 class SeveralSeatsSerializer(FastSerializer):
-    """Which seats: their numbers, or how many are to be the best that are to be had. Exactly one of the two."""
+    """Which seats: either their numbers, or how many of the best available."""
 
     seat_numbers = SeatNumbersField(required=False, help_text="1 to 10 different seats; all are taken or none.")
     best = StrictIntegerField(
@@ -92,12 +92,12 @@ class BestSeatsQuery(QuerySerializer):
 
     quantity = DigitsField(min_value=1, max_value=MAX_SEATS_AT_ONCE, help_text="How many seats, 1 to 10.")
     allow_split = TrueFalseField(
-        required=False, help_text="`true`: where they are not to be had together, in several parts."
+        required=False, help_text="`true`: where so many are not available together, in several parts."
     )
 
 
 class BestSeatsSerializer(FastSerializer):
-    """The best seats that are to be had; nobody holds them yet."""
+    """The best available seats; nobody holds them yet."""
 
     seat_numbers = serializers.ListField(child=serializers.IntegerField(min_value=1), help_text="Ascending.")
     labels = serializers.ListField(child=serializers.CharField(), help_text="Row and place of each.")
@@ -120,7 +120,9 @@ class SeatSerializer(FastSerializer):
     seat_number = serializers.IntegerField(min_value=1, max_value=MOST_SEATS, help_text="1 to `total_seats`.")
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=STATES, help_text="`held`: by a hold that has not run out.")
-    mine = serializers.BooleanField(help_text="Whether it is booked or held by whoever asks.")
+    mine = serializers.BooleanField(
+        help_text="Whether the token's account has booked or holds it; false without a token."
+    )
 
 
 class SeatRowSerializer(FastSerializer):
@@ -152,7 +154,7 @@ class SeatMapSerializer(FastSerializer):
     rows = SeatRowSerializer(many=True, help_text="All seats; with `since`, those that have changed.")
 
     def to_representation(self, instance: SeatMap) -> dict[str, Any]:
-        """Make the rows from the codes of the seats, since there may be 10,000."""
+        """Make the rows from the codes of the seats, up to 10,000."""
         show, codes, changed = instance.show, instance.codes, instance.changed
         labels = labels_of(len(codes), show.seats_per_row)
         rows: dict[int, list[dict[str, Any]]] = {}
@@ -199,7 +201,7 @@ class SeatMapView(APIView):
         etag=True,
     )
     def get(self, request: AuthenticatedRequest, show_id: int) -> HttpResponseBase:
-        """Which seats are available, held, booked and blocked; who else sits where is never told. With a token, one's
+        """Which seats are available, held, booked and blocked; not by whom. With a token, one's
         own are marked. Ask again with the `ETag`, or with `since` for what has changed."""
         query = SeatMapQuery(data=request.query_params)
         query.is_valid(raise_exception=True)

@@ -99,7 +99,7 @@ class MovieShowsView(APIView):
         serializer = ShowSerializer(data=request.data)
         serializer.is_valid(raise_exception=True)
         show = staff.add_show(movie_id=movie_id, **serializer.validated_data)
-        return Response(_serialized(show.pk), status=201)
+        return Response(ShowSerializer(show).data, status=201)
 
 
 class ShowView(APIView):
@@ -108,30 +108,23 @@ class ShowView(APIView):
     @operation("getShow", "Get a show", response=ShowSerializer)
     def get(self, request: Request, show_id: int) -> Response:
         """With its movie and its available seats."""
-        return Response(_serialized(show_id))
+        return Response(ShowSerializer(get_object_or_404(ShowSerializer.get_queryset(), pk=show_id)).data)
 
     @operation("replaceShow", "Replace a show", request=ShowSerializer, response=ShowSerializer, refusals=[SeatsInUse])
-    def put(self, request: Request, show_id: int) -> Response:
+    def put(self, request: Request, show_id: int, *, partial: bool = False) -> Response:
         """Staff only. All fields; the movie stays."""
-        return self._change(request, show_id, partial=False)
+        serializer = ShowSerializer(data=request.data, partial=partial)
+        serializer.is_valid(raise_exception=True)
+        show = staff.change_show(show_id=show_id, **serializer.validated_data)
+        return Response(ShowSerializer(show).data)
 
     @operation("changeShow", "Change a show", request=ShowSerializer, response=ShowSerializer, refusals=[SeatsInUse])
     def patch(self, request: Request, show_id: int) -> Response:
         """Staff only. The fields that are sent; the movie stays."""
-        return self._change(request, show_id, partial=True)
+        return self.put(request, show_id, partial=True)
 
     @operation("deleteShow", "Delete a show", refusals=[Protected])
     def delete(self, request: Request, show_id: int) -> Response:
         """Staff only. A show that has ever had a booking stays."""
         staff.delete_show(show_id=show_id)
         return Response(status=204)
-
-    def _change(self, request: Request, show_id: int, *, partial: bool) -> Response:
-        serializer = ShowSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        staff.change_show(show_id=show_id, **serializer.validated_data)
-        return Response(_serialized(show_id))
-
-
-def _serialized(show_id: int) -> dict[str, Any]:
-    return ShowSerializer(get_object_or_404(ShowSerializer.get_queryset(), pk=show_id)).data

@@ -41,4 +41,4 @@ def result(page: Page) -> Any:
 
 def log_in(page: Page, served: Served) -> None:
     run(page, "LogIn", {"input": {"username": "customer", "password": served.passwords["customer"]}})
-    expect(page.locator("#told")).to_contain_text("HTTP 200")
+    expect(page.locator("#message")).to_contain_text("HTTP 200")

@@ -39,7 +39,9 @@ class Visitor:
         expect(self.seat(label)).to_have_attribute("aria-label", f"{label}, {state}", timeout=within)
 
     def is_told(self, words: str | re.Pattern[str], within: int | None = None) -> None:
-        expect(self.page.get_by_role("status").and_(self.page.locator("#told"))).to_contain_text(words, timeout=within)
+        expect(self.page.get_by_role("status").and_(self.page.locator("#message"))).to_contain_text(
+            words, timeout=within
+        )
 
     def sign_in(self, username: str, password: str = PASSWORD) -> None:
         self.page.locator("#session").click()

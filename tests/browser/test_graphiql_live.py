@@ -26,7 +26,7 @@ def test_a_booking_made_elsewhere_appears(graphiql: Page, served: Served, shoot:
     served.book(show, 3)
     result(graphiql).to_contain_text('"BOOKED"')
     result(graphiql).not_to_contain_text('"A5"')  # then what changes
-    expect(graphiql.locator("#told")).to_contain_text("watching")
+    expect(graphiql.locator("#message")).to_contain_text("watching")
     shoot("graphiql-live")
     served.book(show, 4)
     result(graphiql).to_contain_text('"A4"')
@@ -37,7 +37,7 @@ def test_can_be_stopped_and_other_things_asked(graphiql: Page, served: Served) -
     watch_seats(graphiql, show)
     result(graphiql).to_contain_text('"AVAILABLE"')
     graphiql.get_by_role("button", name="Stop query").click()
-    expect(graphiql.locator("#told")).to_contain_text("no longer watching")
+    expect(graphiql.locator("#message")).to_contain_text("no longer watching")
     served.book(show, 3)
     take_tab(graphiql, "Programme")
     assert execute(graphiql)["data"]["movies"]["totalCount"]

@@ -29,7 +29,7 @@ class TestToken:
         expect(graphiql.get_by_label("Access token")).to_have_value("expired")
         watch.pardon("401")
         assert run(graphiql, "MyBookings")["errors"][0]["extensions"]["code"] == "token_not_valid"
-        expect(graphiql.locator("#told")).to_contain_text("log in again")
+        expect(graphiql.locator("#message")).to_contain_text("log in again")
         expect(graphiql.get_by_label("Access token")).to_have_value("")
         log_in(graphiql, served)
 

@@ -170,7 +170,7 @@ class TestBestAvailable:
         page.get_by_label("How many").fill("4")
         visitor.press("Choose for me")
         visitor.is_told("The most seats side by side are 2.")
-        expect(page.locator("#told").get_by_role("link")).to_have_attribute("href", f"/shows/{later}/picker/")
+        expect(page.locator("#message").get_by_role("link")).to_have_attribute("href", f"/shows/{later}/picker/")
         page.get_by_label("need not be side by side").check()
         visitor.press("Choose for me")
         visitor.is_told("Chosen: A1, A2, A4, A5.")

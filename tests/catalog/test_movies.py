@@ -225,7 +225,7 @@ class TestKeptAnswers:
         limit: int,
         statements: int,
     ) -> None:
-        monkeypatch.setattr("catalog.api.movies.LARGEST_CACHED", limit)
+        monkeypatch.setattr("catalog.api.movies.MAX_CACHED_BYTES", limit)
         assert self.tag(rest)["ETag"]
         with django_assert_num_queries(statements):
             self.tag(rest)

@@ -100,6 +100,12 @@ class TestErrors:
     def test_nothing_but_json_is_taken(self, rest: Any, content_type: str) -> None:
         response = rest.client.generic("POST", "/login", b"username=alice", content_type=content_type)
         error(response, 415, "unsupported_media_type")
+        empty = rest.client.generic("POST", "/login", b"", CONTENT_TYPE=content_type)
+        error(empty, 415, "unsupported_media_type")
+
+    def test_an_empty_body_is_an_empty_object(self, rest: Any, db: None) -> None:
+        for content_type in ("", "application/json", "application/json; charset=utf-8"):
+            error(rest.client.generic("POST", "/login", b"", CONTENT_TYPE=content_type), 400, "invalid")
 
     @pytest.mark.parametrize(
         "body",

@@ -166,7 +166,7 @@ class TestSeatMap:
         assert [row["row"] for row in seats["rows"]] == ["B"]
         assert told(seats) == {6: "BOOKED*", 7: "BOOKED*"}
         assert seats["summary"]["available"] == 8  # of all seats
-        assert seat_map(graph, hall, since=seats["version"])["rows"] == []
+        assert seat_map(graph, hall, alice, since=seats["version"])["rows"] == []
 
     @pytest.mark.django_db(transaction=True)
     def test_tells_every_seat_when_the_layout_was_changed(self, graph: Any, hall: Show) -> None:

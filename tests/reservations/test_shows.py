@@ -158,6 +158,26 @@ class TestStaff:
         assert rest.send("DELETE", f"/shows/{other.pk}/", who=sam).status_code == 404
         assert Show.objects.get() == show
 
+    @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+    def test_changes_nothing_if_the_answer_cannot_be_read(
+        self, rest: Any, sam: User, show: Show, monkeypatch: pytest.MonkeyPatch, method: str
+    ) -> None:
+        def fail(shows: Any) -> Any:
+            raise RuntimeError
+
+        monkeypatch.setattr("reservations.staff.with_available_seats", fail)
+        path = f"/movies/{show.movie_id}/shows/" if method == "POST" else f"/shows/{show.pk}/"
+        assert rest.send(method, path, GOOD, sam).status_code == 500
+        assert Show.objects.values().get() == Show.objects.values().get(pk=show.pk, screen_name=show.screen_name)
+
+    def test_adds_no_show_of_a_film_that_is_deleted_meanwhile(
+        self, rest: Any, sam: User, movie: Movie, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("reservations.staff.with_available_seats", lambda shows: shows.none())
+        response = rest.send("POST", f"/movies/{movie.pk}/shows/", GOOD, sam)
+        assert (response.status_code, response.json()["code"]) == (404, "not_found")
+        assert not Show.objects.exists()
+
     @pytest.mark.parametrize("method", ["PUT", "PATCH", "DELETE"])
     def test_finds_no_show_of_another_number(self, rest: Any, sam: User, method: str) -> None:
         assert rest.send(method, "/shows/999/", GOOD, sam).json()["code"] == "not_found"

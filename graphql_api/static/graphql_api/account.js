@@ -7,7 +7,7 @@ const form = dialog.querySelector("form");
 const wrong = document.getElementById("account-wrong");
 const button = form.querySelector("[type=submit]");
 
-/** Sign in unless it is done already; false if the visitor would rather not. `why` tells what it is for. */
+/** Sign in unless it is done already; false if the visitor would rather not. `why` is shown above the form. */
 export function signedIn(why = "") {
   if (isSignedIn()) return Promise.resolve(true);
   document.getElementById("account-why").textContent = why;
@@ -31,7 +31,7 @@ function show(way) {
   document.getElementById("account-password").autocomplete = isNew ? "new-password" : "current-password";
   button.textContent = isNew ? "Create account" : "Sign in";
   document.getElementById("account-other").textContent = isNew ? "I have an account" : "I am new here";
-  tell();
+  showRefusal();
 }
 
 document.getElementById("account-other").addEventListener("click", () => {
@@ -44,17 +44,17 @@ form.addEventListener("submit", async (event) => {
   event.preventDefault();
   if ("busy" in form.dataset) return;
   form.dataset.busy = "";
-  tell();
+  showRefusal();
   try {
     const { username, password, email } = Object.fromEntries(new FormData(form));
     const refusal =
       (form.dataset.way === "up" && (await signUp({ username, password, email }))) ||
       (await signIn({ username, password }));
-    if (refusal) tell(refusal);
+    if (refusal) showRefusal(refusal);
     else close();
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
-    tell(fault);
+    showRefusal(fault);
   } finally {
     delete form.dataset.busy;
   }
@@ -65,8 +65,8 @@ function close() {
   dialog.close("done");
 }
 
-/** Tell in words why not, and at which field. */
-function tell(refusal) {
+/** Show why not, and at which field. */
+function showRefusal(refusal) {
   for (const field of ["username", "email", "password"]) {
     const found = refusal?.fields?.find((other) => other.field === field);
     form.elements[field].setAttribute("aria-invalid", Boolean(found));
@@ -74,11 +74,11 @@ function tell(refusal) {
   }
   const first = form.querySelector("[aria-invalid=true]");
   if (first) first.focus();
-  wrong.textContent = refusal ? words(refusal) : "";
+  wrong.textContent = refusal ? textOf(refusal) : "";
 }
 
-function words({ code, message, fields }) {
-  if (fields) return "Please look at what is marked.";
+function textOf({ code, message, fields }) {
+  if (fields) return "Please correct what is marked.";
   if (code === "no_active_account") return "There is no account with this name and password.";
   return message;
 }

@@ -1,11 +1,10 @@
 // A small client of the graph: queries, mutations that are safe to repeat, a session, and live streams.
-// Nothing in here knows of seats.
 
 const ADDRESS = "/graphql/";
 const PATIENCE = 15_000; // milliseconds for an answer
 const SILENCE = 40_000; // milliseconds without a heartbeat, after which a stream is taken for lost; two are missing then
 const TRIES = 5;
-const LONGEST_PAUSE = 30_000;
+const MAX_PAUSE = 30_000;
 
 /** Why there is no answer. A refusal is none of these: it is an answer. */
 export class Fault extends Error {
@@ -22,20 +21,20 @@ export class Fault extends Error {
 
 // --- Queries and mutations --------------------------------------------------------------------
 
-/** Ask a question until there is an answer, and give its `data`. `tell` hears of each pause in between. */
-export function ask(query, variables = {}, tell = () => {}) {
-  return persist(() => withToken((token) => send(query, variables, token)), tell);
+/** Send a query until there is an answer; returns its `data`. `onPause` is called before each pause. */
+export function ask(query, variables = {}, onPause = () => {}) {
+  return persist(() => withToken((token) => send(query, variables, token)), onPause);
 }
 
 const unanswered = new Map(); // what was sent and not answered, to its key
 
 /**
- * Do something once, however often it has to be sent, and give the member of the union that it led to.
+ * Send a mutation until there is an answer; returns the member of the union.
  *
  * The idempotency key makes it safe: a repeated request gets the first outcome. It is remembered until there is an
  * answer, so that a visitor who gives up and presses the button again does not book twice.
  */
-export async function act(mutation, input, tell = () => {}) {
+export async function act(mutation, input, onPause = () => {}) {
   const request = JSON.stringify([mutation, input]);
   if (!unanswered.has(request)) unanswered.set(request, newKey());
   const keyed = { input: { ...input, idempotencyKey: unanswered.get(request) } };
@@ -43,25 +42,25 @@ export async function act(mutation, input, tell = () => {}) {
     const [outcome] = Object.values(await withToken((token) => send(mutation, keyed, token)));
     if (outcome.code === "idempotency_in_progress") throw new Fault(outcome.code, outcome.message, { passing: true });
     return outcome;
-  }, tell);
+  }, onPause);
   unanswered.delete(request);
   return result;
 }
 
 function newKey() {
-  // Not randomUUID(), which browsers keep from pages that came over plain HTTP.
+  // Not randomUUID(), which pages that came over plain HTTP do not have.
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-async function persist(attempt, tell) {
+async function persist(attempt, onPause) {
   for (let tries = 1; ; tries++) {
     try {
       return await attempt();
     } catch (fault) {
       if (!fault.passing || tries === TRIES) throw fault;
       const pause = fault.retryAfter * 1000 || growing(tries);
-      if (pause > LONGEST_PAUSE) throw fault;
-      tell(fault, pause);
+      if (pause > MAX_PAUSE) throw fault;
+      onPause(fault, pause);
       await sleep(pause);
     }
   }
@@ -115,10 +114,10 @@ function retryAfter(response) {
 // --- The session ------------------------------------------------------------------------------
 
 // In sessionStorage, since a refresh token can be spent only once: two tabs that shared one would sign each other out.
-const KEPT = "movie-ticket-booking:session";
+const SESSION = "movie-ticket-booking:session";
 
 export function isSignedIn() {
-  return sessionStorage.getItem(KEPT) !== null;
+  return sessionStorage.getItem(SESSION) !== null;
 }
 
 const REFUSAL = "... on Refusal { code message }";
@@ -139,15 +138,15 @@ export async function signUp(input) {
 export async function signIn(input) {
   const { login } = await send(`mutation LogIn($input: LoginInput!) { login(input: $input) { ${PAIR} } }`, { input });
   if (login.__typename !== "TokenPair") return login;
-  sessionStorage.setItem(KEPT, JSON.stringify(login));
+  sessionStorage.setItem(SESSION, JSON.stringify(login));
   return null;
 }
 
 export async function signOut() {
   const { refresh } = tokens() ?? {};
-  sessionStorage.removeItem(KEPT);
+  sessionStorage.removeItem(SESSION);
   if (refresh) {
-    // It is over here whatever the answer is; what can't be told to the service runs out there by itself.
+    // The session is over here whatever the answer is; a refresh token that was not spent expires by itself.
     await send("mutation LogOut($input: LogoutInput!) { logout(input: $input) { __typename } }", {
       input: { refresh },
     }).catch(() => {});
@@ -155,7 +154,7 @@ export async function signOut() {
 }
 
 function tokens() {
-  return JSON.parse(sessionStorage.getItem(KEPT));
+  return JSON.parse(sessionStorage.getItem(SESSION));
 }
 
 /** Send with the access token; when it has run out, renew it and send once more. */
@@ -171,7 +170,7 @@ async function withToken(attempt) {
   }
 }
 
-let renewing = null; // one for all who need it: the refresh token can be spent only once
+let renewing = null; // one for all requests: the refresh token can be spent only once
 
 async function renew() {
   const { refreshToken } = await send(
@@ -179,11 +178,11 @@ async function renew() {
     { input: { refresh: tokens()?.refresh ?? "" } },
   );
   if (refreshToken.__typename === "TokenPair") {
-    sessionStorage.setItem(KEPT, JSON.stringify(refreshToken));
+    sessionStorage.setItem(SESSION, JSON.stringify(refreshToken));
   } else if (refreshToken.__typename === "Throttled") {
     throw new Fault(refreshToken.code, refreshToken.message);
   } else {
-    sessionStorage.removeItem(KEPT);
+    sessionStorage.removeItem(SESSION);
     throw new Fault("token_not_valid", "Your session is over. Please sign in again.");
   }
 }
@@ -191,16 +190,16 @@ async function renew() {
 // --- Live -------------------------------------------------------------------------------------
 
 /**
- * Follow a subscription until the signal says stop, and come back after each loss.
+ * Follow a subscription until the signal is aborted, and connect again after each loss.
  *
- * `variables()` is asked at each connection, so that it can tell what is known by then. `next` hears the data,
- * `state` hears `live` or `lost`. A fault that would not pass is thrown.
+ * `variables()` is called at each connection. `next` is called with the data, `state` with `live` or `lost`. A fault
+ * that would not pass is thrown.
  *
- * It goes without a token: what everybody may know needs none, and a stream ends when its token does.
+ * No token is sent, since the changes are public and a stream ends when its token expires.
  */
 export async function follow(subscription, variables, { next, state, signal }) {
   for (let losses = 1; !signal.aborted; losses++) {
-    let asked = 0; // seconds that the service wants to be left alone
+    let asked = 0; // seconds that the service asks to wait
     try {
       for await (const data of events(subscription, variables(), signal)) {
         losses = 0;
@@ -213,7 +212,7 @@ export async function follow(subscription, variables, { next, state, signal }) {
     }
     if (signal.aborted) return;
     state("lost");
-    const pause = navigator.onLine ? Math.max(asked * 1000, growing(losses || 1)) : LONGEST_PAUSE;
+    const pause = navigator.onLine ? Math.max(asked * 1000, growing(losses || 1)) : MAX_PAUSE;
     await sleep(pause, { untilOnline: true, signal });
   }
 }
@@ -222,7 +221,7 @@ async function* events(subscription, variables, signal) {
   const connection = new AbortController();
   const cut = () => connection.abort();
   signal.addEventListener("abort", cut);
-  addEventListener("offline", cut); // a connection that is gone is not always told so
+  addEventListener("offline", cut); // a lost connection is not always reported
   let silence = setTimeout(cut, SILENCE);
   try {
     const response = await post(subscription, variables, null, "text/event-stream", connection.signal);
@@ -270,23 +269,23 @@ function parsed(block) {
 
 let ahead = [-Infinity, Infinity]; // by how many milliseconds the server's clock is ahead of ours: at least, at most
 
-/** The time by the server's clock, in milliseconds: what it says of a moment is meant by its own. */
+/** The time by the server's clock, in milliseconds. */
 export function now() {
   const [least, most] = ahead;
   return Date.now() + (Number.isFinite(least) ? (least + most) / 2 : 0);
 }
 
 function learnTheTime(response, sent) {
-  const told = Date.parse(response.headers.get("Date")); // cut to the second
-  if (Number.isNaN(told)) return;
-  const [least, most] = [told - Date.now(), told + 1000 - sent];
+  const theirs = Date.parse(response.headers.get("Date")); // cut to the second
+  if (Number.isNaN(theirs)) return;
+  const [least, most] = [theirs - Date.now(), theirs + 1000 - sent];
   ahead = [Math.max(ahead[0], least), Math.min(ahead[1], most)]; // each answer narrows it down
   if (ahead[0] > ahead[1]) ahead = [least, most]; // one of the clocks was set anew
 }
 
 /** Half a second, one, two, four … and by chance up to as much less, so that not everybody comes back at once. */
 function growing(tries) {
-  return Math.min(LONGEST_PAUSE, 500 * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
+  return Math.min(MAX_PAUSE, 500 * 2 ** (tries - 1)) * (0.5 + Math.random() / 2);
 }
 
 export function sleep(milliseconds, { untilOnline = false, signal } = {}) {

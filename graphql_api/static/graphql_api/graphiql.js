@@ -1,7 +1,7 @@
-// Mounts GraphiQL with the explorer, one place for the token, and a walk from signing up to watching seats change.
+// Mounts GraphiQL with the explorer, a field for the token, and a tour in tabs, from signing up to watching seats.
 "use strict";
 
-const WALK = [
+const TOUR = [
   {
     query: `# 1. Open an account: press ▶,
 #    then go on to the next tab.
@@ -104,8 +104,8 @@ mutation CancelBooking($input: CancelBookingInput!) {
   },
   {
     query: `# 7. Paste the show's id below, press ▶, and
-#    book in another window: what changes is
-#    told here as it happens. ■ ends it.
+#    book in another window: changes are
+#    shown here as they happen. ■ ends it.
 subscription WatchSeats($showId: ID!, $since: String) {
   seatMapChanged(showId: $showId, since: $since) {
     version
@@ -120,10 +120,10 @@ subscription WatchSeats($showId: ID!, $since: String) {
 const EVENTS = "text/event-stream";
 
 const token = document.getElementById("token");
-const told = document.getElementById("told");
+const message = document.getElementById("message");
 const TOKEN = "movie-ticket-booking:token";
 
-function keep(access) {
+function setToken(access) {
   token.value = access;
   sessionStorage.setItem(TOKEN, access);
 }
@@ -146,22 +146,22 @@ async function ask(operation, options = {}) {
     const accepted = subscribes(operation.query, defined && name) ? EVENTS : "application/json";
     const headers = new Headers({ "Content-Type": "application/json", Accept: accepted });
     if (sent) headers.set("Authorization", `Bearer ${sent}`);
-    // What is written under "Headers" has the last word, in whatever case it is written.
+    // What is written under "Headers" overrides these, in upper or lower case.
     for (const [header, value] of Object.entries(options.headers || {})) headers.set(header, value);
     response = await fetch(location.pathname, {
       method: "POST",
-      credentials: "omit", // who is asking is told by the token alone
+      credentials: "omit", // the token alone authenticates
       headers,
       body: JSON.stringify(defined ? operation : unnamed),
       signal: leaving.signal,
     });
     if (response.ok && (response.headers.get("Content-Type") || "").startsWith(EVENTS)) {
-      tell("watching");
+      showMessage("watching");
       return watching(response, leaving);
     }
     text = await response.text();
   } catch (fault) {
-    tell("no answer");
+    showMessage("no answer");
     return failure(`There is no answer from ${location.origin}${location.pathname}: ${fault.message}`);
   }
   const duration = Math.round(performance.now() - started);
@@ -171,23 +171,23 @@ async function ask(operation, options = {}) {
   try {
     answer = JSON.parse(text);
   } catch {
-    tell(status);
+    showMessage(status);
     return failure(`HTTP ${response.status} ${response.statusText} is not JSON: ${text.slice(0, 500)}`);
   }
   if (introspecting) return answer;
   const pair = Object.values(answer.data || {}).find((result) => result && result.access); // of any name or alias
-  if (pair) keep(pair.access);
+  if (pair) setToken(pair.access);
   if (refused(answer, sent, options.headers)) {
     // Sent again, it would refuse the very login that replaces it.
-    keep("");
-    tell("The token was refused and is taken out: log in again.");
+    setToken("");
+    showMessage("The token was refused and is taken out: log in again.");
   } else {
-    tell(status);
+    showMessage(status);
   }
   return answer;
 }
 
-/** Whether what is asked is a subscription, by its text: the document that GraphiQL hands over may be of the tab before. */
+/** Whether it is a subscription, by its text: the document that GraphiQL hands over may be of the tab before. */
 function subscribes(query, name) {
   const text = query.replace(/#.*$/gm, "");
   return new RegExp(name ? `\\bsubscription\\s+${name}\\b` : "^[\\s,]*subscription\\b").test(text);
@@ -203,7 +203,7 @@ function watching(response, leaving) {
     next: () => results.next(),
     async return() {
       leaving.abort(); // the generator itself would wait for the next event
-      tell("no longer watching");
+      showMessage("no longer watching");
       return { done: true, value: undefined };
     },
   };
@@ -213,15 +213,15 @@ async function* resultsOf(response, left) {
   try {
     for await (const { event, data } of eventsOf(response)) {
       if (event === "complete") {
-        tell("There is nothing more to watch.");
+        showMessage("There is nothing more to watch.");
         return;
       }
-      tell(`watching · ${new Date().toLocaleTimeString()}`);
+      showMessage(`watching · ${new Date().toLocaleTimeString()}`);
       yield JSON.parse(data);
     }
-    tell("The stream has ended: press ▶ to watch again.");
+    showMessage("The stream has ended: press ▶ to watch again.");
   } catch (fault) {
-    if (!left.aborted) tell(`The stream broke off: ${fault.message}`);
+    if (!left.aborted) showMessage(`The stream broke off: ${fault.message}`);
   }
 }
 
@@ -252,8 +252,8 @@ function failure(message) {
   return { errors: [{ message }] };
 }
 
-function tell(text) {
-  told.textContent = text;
+function showMessage(text) {
+  message.textContent = text;
 }
 
 function App() {
@@ -264,12 +264,12 @@ function App() {
     query,
     onEditQuery: setQuery,
     plugins: [explorer],
-    defaultTabs: WALK.map(({ query, variables }) => ({ query, variables: variables && JSON.stringify(variables, null, 2) })),
+    defaultTabs: TOUR.map(({ query, variables }) => ({ query, variables: variables && JSON.stringify(variables, null, 2) })),
     defaultEditorToolsVisibility: "variables",
   });
 }
 
 token.value = sessionStorage.getItem(TOKEN) || "";
-token.addEventListener("input", () => keep(token.value));
+token.addEventListener("input", () => setToken(token.value));
 document.getElementById("who").addEventListener("submit", (event) => event.preventDefault());
 ReactDOM.render(React.createElement(App), document.getElementById("graphiql"));

@@ -1,11 +1,11 @@
-// What the picker asks the graph, and what it does there.
+// The operations that the picker sends.
 
 const REFUSAL = "... on Refusal { code message }";
 const BOOKING = "__typename id seatNumber label show { id }";
 const HOLD_PARTS = "__typename id expiresAt seats { seatNumber label } show { id }";
 const NO_SUCH_BLOCK = "... on NoAdjacentSeats { largestBlock alternatives { databaseId screenName dateTime } }";
 const NOT_VALID = "... on InvalidInput { fields { field messages } }";
-const NOT_TO_BE_HAD = `${REFUSAL} ... on SeatsUnavailable { seatNumbers } ${NO_SUCH_BLOCK} ${NOT_VALID}`;
+const UNAVAILABLE = `${REFUSAL} ... on SeatsUnavailable { seatNumbers } ${NO_SUCH_BLOCK} ${NOT_VALID}`;
 
 export const PICKER = `query Picker($show: ID!, $signedIn: Boolean!) {
   show(id: $show) {
@@ -31,7 +31,7 @@ export const BEST = `query Best($show: ID!, $quantity: Int!, $allowSplit: Boolea
 }`;
 
 export const HOLD = `mutation Hold($input: HoldSeatsInput!) {
-  holdSeats(input: $input) { ... on Hold { ${HOLD_PARTS} } ${NOT_TO_BE_HAD} ... on TooManyHeld { limit held } }
+  holdSeats(input: $input) { ... on Hold { ${HOLD_PARTS} } ${UNAVAILABLE} ... on TooManyHeld { limit held } }
 }`;
 
 export const CONFIRM = `mutation Confirm($input: ConfirmHoldInput!) {
@@ -47,7 +47,7 @@ export const RELEASE = `mutation Release($input: ReleaseHoldInput!) {
 }`;
 
 export const BOOK = `mutation Book($input: BookSeatsInput!) {
-  bookSeats(input: $input) { ... on BookedSeats { bookings { ${BOOKING} } } ${NOT_TO_BE_HAD} }
+  bookSeats(input: $input) { ... on BookedSeats { bookings { ${BOOKING} } } ${UNAVAILABLE} }
 }`;
 
 export const MOVE = `mutation Move($input: MoveBookingInput!) {

@@ -1,13 +1,13 @@
-// The seat picker of one show. It talks to the public graph and to nothing else; graph.js is how, seats.js draws.
-// What the service says is the truth, and the page follows it: the live stream, the answers, a look after a refusal.
+// The seat picker of one show. It uses the public graph alone, through graph.js; seats.js draws the map.
+// The page follows the service: the live stream, the answers, and the show loaded again after a refusal.
 
 import { isSignedIn, signedIn, signOut } from "./account.js";
 import { Fault, act, ask, follow, now, sleep } from "./graph.js";
 import { BEST, BOOK, CANCEL, CHANGES, CONFIRM, EXTEND, HOLD, MOVE, PICKER, RELEASE } from "./operations.js";
 import { KINDS, SeatMap, seatIcon } from "./seats.js";
-import { labels, moment, seatsTaken, words } from "./words.js";
+import { labels, moment, refusalText, seatsTaken } from "./texts.js";
 
-const MOST = 10; // seats of one choice
+const MAX_SEATS = 10; // seats of one choice
 const AWAY = 60_000; // milliseconds after which a page that nobody sees gives up its stream
 
 const at = (id) => document.getElementById(id);
@@ -24,10 +24,10 @@ const chosen = new Set(); // of seat numbers
 
 const map = new SeatMap(at("seats"), choose);
 
-// --- What the service says --------------------------------------------------------------------
+// --- The state of the show --------------------------------------------------------------------
 
-/** Ask for everything and show it. */
-async function look() {
+/** Load everything and show it. */
+async function load() {
   const release = await quiet();
   try {
     const answer = await readShow();
@@ -47,11 +47,11 @@ async function look() {
 
 async function readShow() {
   try {
-    return await ask(PICKER, { show: showId, signedIn: isSignedIn() }, tellPause);
+    return await ask(PICKER, { show: showId, signedIn: isSignedIn() }, showPause);
   } catch (fault) {
     if (!fault.isAboutTheToken) throw fault;
-    tell(fault.message, "refusal");
-    return ask(PICKER, { show: showId, signedIn: false }, tellPause);
+    showMessage(fault.message, "refusal");
+    return ask(PICKER, { show: showId, signedIn: false }, showPause);
   }
 }
 
@@ -68,11 +68,11 @@ function showMap(rows) {
   dropTaken();
 }
 
-/** Take over what the stream says of some seats. */
+/** Apply a change of the stream. */
 function change({ version: newer, seats: changed }) {
   version = newer;
   const isLayout = changed.some(({ seatNumber, label }) => seats.get(seatNumber)?.label !== label);
-  if (isLayout) return attempt(look); // staff gave the show other rows
+  if (isLayout) return attempt(load); // staff gave the show other rows
   for (const { seatNumber, status } of changed) {
     const seat = seats.get(seatNumber);
     if (seat.status !== status) Object.assign(seat, { status, mine: isOwn(seatNumber, status) });
@@ -81,25 +81,25 @@ function change({ version: newer, seats: changed }) {
   render();
 }
 
-/** The stream tells nobody's name: which seats are the visitor's, the page knows from its own mutations. */
+/** Whether a seat is the visitor's. The stream names nobody; the page knows it from its own mutations. */
 function isOwn(seatNumber, status) {
   const has = (seat) => seat.seatNumber === seatNumber;
   return status === "HELD" ? holds.some((hold) => hold.seats.some(has)) : status === "BOOKED" && bookings.some(has);
 }
 
-/** Let go of chosen seats that somebody else was quicker to take. */
+/** Give up chosen seats that somebody else has taken. */
 function dropTaken() {
   const taken = [...chosen].filter((seatNumber) => seats.get(seatNumber)?.status !== "AVAILABLE");
   if (!taken.length) return;
   for (const seatNumber of taken) chosen.delete(seatNumber);
   const others = taken.map((seatNumber) => seats.get(seatNumber)).filter((seat) => seat && !seat.mine);
-  if (others.length) tell(seatsTaken(others), "refusal");
+  if (others.length) showMessage(seatsTaken(others), "refusal");
 }
 
 function leave() {
   stream.abort();
   at("picker").dataset.gone = "";
-  tell("This show has been taken off the programme.", "refusal", [{ href: "/", text: "See what is on." }]);
+  showMessage("This show has been taken off the programme.", "refusal", [{ href: "/", text: "See what is on." }]);
 }
 
 // --- Live -------------------------------------------------------------------------------------
@@ -122,7 +122,7 @@ async function live() {
       // The version means nothing to the service any more, or the show is gone: begin anew.
       showConnection("lost");
       await sleep(5000, { signal });
-      if (!signal.aborted) await attempt(look);
+      if (!signal.aborted) await attempt(load);
     }
   }
 }
@@ -134,8 +134,9 @@ function showConnection(state) {
 }
 
 /**
- * Keep changes back until an answer is in: one's own hold may be told by the stream before its answer, and would
- * look like somebody else's. One after the other; gives the function that ends it.
+ * Defer changes of the stream until an answer is in; returns the function that ends it.
+ *
+ * One's own hold may be in the stream before its answer is in, and would be taken for somebody else's.
  */
 async function quiet() {
   const before = turns.at(-1);
@@ -154,23 +155,23 @@ async function quiet() {
   };
 }
 
-// A browser opens six connections to a server, and no more: tabs that nobody looks at give theirs back.
+// A browser opens at most six connections to a server, so hidden tabs give theirs up.
 let away;
 document.addEventListener("visibilitychange", () => {
   clearTimeout(away);
   if (document.hidden) away = setTimeout(() => stream.abort(), AWAY);
-  else if (show) attempt(look).then(() => stream.signal.aborted && live());
+  else if (show) attempt(load).then(() => stream.signal.aborted && live());
 });
 
-// --- What the visitor does --------------------------------------------------------------------
+// --- Actions of the visitor -------------------------------------------------------------------
 
 function choose(seatNumber) {
   const seat = seats.get(seatNumber);
-  if (hasBegun()) tell("The show has begun: its seats can't be booked any more.", "refusal");
+  if (hasBegun()) showMessage("The show has begun: its seats can't be booked any more.", "refusal");
   else if (chosen.delete(seatNumber)) render();
-  else if (seat.status !== "AVAILABLE") tell(`Seat ${seat.label} is ${KINDS[kindOf(seat)].words}.`, "refusal");
+  else if (seat.status !== "AVAILABLE") showMessage(`Seat ${seat.label} is ${KINDS[kindOf(seat)].text}.`, "refusal");
   else if (moving) move(seat);
-  else if (chosen.size === MOST) tell("Ten seats can be chosen at a time.", "refusal");
+  else if (chosen.size === MAX_SEATS) showMessage("Ten seats can be chosen at a time.", "refusal");
   else {
     chosen.add(seatNumber);
     render();
@@ -182,7 +183,7 @@ const hold = (wanted) =>
     chosen.clear();
     holds.push(made);
     mark(made.seats, "HELD");
-    tell(`Held for you: ${labels(made.seats)}. Confirm before the time is over.`);
+    showMessage(`Held for you: ${labels(made.seats)}. Confirm before the time is over.`);
     return focus(`[data-id="${made.id}"] [data-do="confirm"]`);
   });
 
@@ -199,21 +200,21 @@ function booked(made) {
   chosen.clear();
   bookings.push(...made);
   mark(made, "BOOKED");
-  tell(`Booked: ${labels(made)}. Enjoy the film!`);
+  showMessage(`Booked: ${labels(made)}. Enjoy the film!`);
   focus("#bookings-title");
 }
 
 const extend = (held) =>
   perform("To hold them longer, please sign in.", EXTEND, { holdId: held.id }, (made) => {
     holds = holds.map((other) => (other.id === made.id ? made : other));
-    tell(`${labels(made.seats)}: held until ${moment(made.expiresAt, "time")}.`);
+    showMessage(`${labels(made.seats)}: held until ${moment(made.expiresAt, "time")}.`);
   });
 
 const release = (held) =>
   perform("To release them, please sign in.", RELEASE, { holdId: held.id }, () => {
     holds = holds.filter(({ id }) => id !== held.id);
     mark(held.seats, "AVAILABLE");
-    tell(`Released: ${labels(held.seats)}.`);
+    showMessage(`Released: ${labels(held.seats)}.`);
     map.focus();
   });
 
@@ -222,7 +223,7 @@ async function cancel(booking) {
   await perform("To cancel, please sign in.", CANCEL, { bookingId: booking.id }, () => {
     bookings = bookings.filter(({ id }) => id !== booking.id);
     mark([booking], "AVAILABLE");
-    tell(`Cancelled: seat ${booking.label} is free again.`);
+    showMessage(`Cancelled: seat ${booking.label} is free again.`);
     if (bookings.length) focus("#bookings-title");
     else map.focus();
   });
@@ -232,7 +233,7 @@ function beginMove(booking) {
   moving = booking;
   chosen.clear();
   render();
-  tell(`Choose the seat to move to from ${booking.label}.`);
+  showMessage(`Choose the seat to move to from ${booking.label}.`);
   map.focus();
 }
 
@@ -243,17 +244,17 @@ const move = (seat) =>
     bookings = bookings.map((other) => (other.id === made.id ? made : other));
     mark([left], "AVAILABLE");
     mark([made], "BOOKED");
-    tell(`Moved: your seat is ${made.label} now, and ${left.label} is free again.`);
+    showMessage(`Moved: your seat is ${made.label} now, and ${left.label} is free again.`);
   });
 
 async function suggest() {
   await attempt(async () => {
-    const { show } = await ask(BEST, { show: showId, ...bestWanted() }, tellPause);
+    const { show } = await ask(BEST, { show: showId, ...bestWanted() }, showPause);
     if (show.bestSeats.code) return refuse(show.bestSeats);
     moving = null;
     chosen.clear();
     for (const seatNumber of show.bestSeats.seatNumbers) chosen.add(seatNumber);
-    tell(`Chosen: ${show.bestSeats.labels.join(", ")}. Nobody holds them yet.`);
+    showMessage(`Chosen: ${show.bestSeats.labels.join(", ")}. Nobody holds them yet.`);
     dropTaken();
     render();
   });
@@ -264,54 +265,54 @@ function bestWanted() {
   return { quantity: quantity.valueAsNumber, allowSplit: allowSplit.checked };
 }
 
-// --- How a mutation is performed --------------------------------------------------------------
+// --- Performing a mutation --------------------------------------------------------------------
 
-/** Sign in if need be, do it once, and show what came of it: `done` hears the success, a refusal is told in words. */
+/** Sign in if necessary, send a mutation, and show its outcome: call `done`, or show the refusal. */
 async function perform(why, mutation, input, done) {
-  if ("busy" in document.body.dataset) return tell("One moment: the last step is still being answered.");
+  if ("busy" in document.body.dataset) return showMessage("One moment: the last step is still being answered.");
   document.body.dataset.busy = "";
   try {
     await attempt(async () => {
       const wasSignedIn = isSignedIn();
-      if (!(await signedIn(why))) return tell("Nothing was done.");
-      if (!wasSignedIn) await look();
+      if (!(await signedIn(why))) return showMessage("Nothing was done.");
+      if (!wasSignedIn) await load();
       const release = await quiet();
       try {
-        const outcome = await act(mutation, input, tellPause);
+        const outcome = await act(mutation, input, showPause);
         if (outcome.code) await refuse(outcome);
         else done(outcome);
         render();
       } finally {
         release();
       }
-      if (perform.mustLook) await look();
+      if (perform.mustLoad) await load();
     });
   } finally {
-    perform.mustLook = false;
+    perform.mustLoad = false;
     delete document.body.dataset.busy;
   }
 }
 
 function refuse(refusal) {
-  const { text, links } = words(refusal, seats);
+  const { text, links } = refusalText(refusal, seats);
   for (const seatNumber of refusal.seatNumbers ?? [refusal.seatNumber]) chosen.delete(seatNumber);
-  tell(text, "refusal", links);
-  perform.mustLook = true; // something is not as the page shows it
+  showMessage(text, "refusal", links);
+  perform.mustLoad = true; // something is not as the page shows it
 }
 
-/** Do something that may go without an answer, and say so if it does. */
+/** Do something that may fail for want of an answer, and show the fault. */
 async function attempt(something) {
   try {
     return await something();
   } catch (fault) {
     if (!(fault instanceof Fault)) throw fault;
-    if (fault.isAboutTheToken) await look().catch(() => {});
-    tell(fault.code === "no_answer" ? `${fault.message} Try again: nothing is done twice.` : fault.message, "refusal");
+    if (fault.isAboutTheToken) await load().catch(() => {});
+    showMessage(fault.code === "no_answer" ? `${fault.message} Try again: nothing is done twice.` : fault.message, "refusal");
   }
 }
 
-function tellPause(fault, pause) {
-  tell(`${fault.message} Trying again in ${Math.max(1, Math.round(pause / 1000))} s.`, "refusal");
+function showPause(fault, pause) {
+  showMessage(`${fault.message} Trying again in ${Math.max(1, Math.round(pause / 1000))} s.`, "refusal");
 }
 
 function sure(question) {
@@ -324,7 +325,7 @@ function sure(question) {
   });
 }
 
-// --- What is shown ----------------------------------------------------------------------------
+// --- Rendering --------------------------------------------------------------------------------
 
 function kindOf({ seatNumber, status, mine }) {
   if (chosen.has(seatNumber)) return "chosen";
@@ -386,7 +387,7 @@ function renderLists() {
   countDown();
 }
 
-/** Write a list anew, and leave the focus on the button that has it. */
+/** Replace the rows of a list, and leave the focus on the button that has it. */
 function list(id, rows, written) {
   const { id: row, do: verb } = document.activeElement?.closest?.(`#${id} [data-do]`)?.dataset ?? {};
   at(id).replaceChildren(
@@ -415,11 +416,11 @@ function element(name, properties, content = []) {
   return made;
 }
 
-/** Say something: it is read out where the focus is, and it stays in sight. */
-function tell(text, kind = "", links = []) {
+/** Show a message; screen readers read it out. */
+function showMessage(text, kind = "", links = []) {
   const anchors = links.map(({ href, text }) => element("a", { href }, text));
-  at("told").replaceChildren(text, ...anchors.flatMap((anchor) => [" ", anchor]));
-  at("told").dataset.kind = kind;
+  at("message").replaceChildren(text, ...anchors.flatMap((anchor) => [" ", anchor]));
+  at("message").dataset.kind = kind;
 }
 
 function focus(selector) {
@@ -429,7 +430,7 @@ function focus(selector) {
 
 // --- Time -------------------------------------------------------------------------------------
 
-const reminded = new Set(); // holds whose last minute was told
+const reminded = new Set(); // holds whose last minute was announced
 
 function countDown() {
   for (const held of holds) {
@@ -438,7 +439,7 @@ function countDown() {
     if (clock) clock.textContent = `${Math.floor(left / 60)}:${String(left % 60).padStart(2, "0")}`;
     if (left > 50 && left <= 60 && !reminded.has(held.id + held.expiresAt)) {
       reminded.add(held.id + held.expiresAt);
-      tell(`One minute left to confirm ${labels(held.seats)}.`);
+      showMessage(`One minute left to confirm ${labels(held.seats)}.`);
     }
   }
 }
@@ -448,8 +449,8 @@ setInterval(() => {
   const over = holds.filter(({ expiresAt }) => now() > Date.parse(expiresAt) + 300); // by whichever clock
   if (!over.length || "busy" in document.body.dataset) return;
   holds = holds.filter((held) => !over.includes(held));
-  tell(`Your time for ${labels(over.flatMap((held) => held.seats))} is over: the hold has run out.`, "refusal");
-  attempt(look);
+  showMessage(`Your time for ${labels(over.flatMap((held) => held.seats))} is over: the hold has run out.`, "refusal");
+  attempt(load);
 }, 250);
 
 function hasBegun() {
@@ -473,7 +474,7 @@ new ResizeObserver(resize).observe(at("scroller"));
 at("larger").addEventListener("click", () => zoomBy(1.25));
 at("smaller").addEventListener("click", () => zoomBy(0.8));
 
-// --- Who presses what -------------------------------------------------------------------------
+// --- Events -----------------------------------------------------------------------------------
 
 at("hold").addEventListener("click", () => hold({ seatNumbers: inOrder(chosen) }));
 at("book").addEventListener("click", book);
@@ -497,9 +498,9 @@ at("session").addEventListener("click", async () => {
   if (isSignedIn()) {
     await signOut();
     moving = null;
-    tell("Signed out.");
+    showMessage("Signed out.");
   } else if (!(await signedIn())) return;
-  attempt(look);
+  attempt(load);
 });
 document.addEventListener("keydown", ({ key }) => key === "Escape" && moving && stay());
 
@@ -512,10 +513,10 @@ function pressed(rows, verbs) {
 }
 
 function stay() {
-  tell(`You keep seat ${moving.label}.`);
+  showMessage(`You keep seat ${moving.label}.`);
   moving = null;
   render();
 }
 
-at("legend").append(...Object.entries(KINDS).map(([kind, { words }]) => element("li", {}, [seatIcon(kind), words])));
-attempt(look).then(() => show && live());
+at("legend").append(...Object.entries(KINDS).map(([kind, { text }]) => element("li", {}, [seatIcon(kind), text])));
+attempt(load).then(() => show && live());

@@ -1,4 +1,4 @@
-// The map: seats drawn as SVG, for eyes, keyboards and screen readers. It knows nothing of the graph.
+// The map: seats drawn as SVG, for the mouse, the keyboard and screen readers. It knows nothing of the graph.
 
 const SVG = "http://www.w3.org/2000/svg";
 const CELL = 40; // units of the drawing
@@ -6,15 +6,15 @@ const MARGIN = 34; // beside the rows, for their letters
 const STAGE = 74; // above them, for the screen
 const SEAT = "M12 4h16a6 6 0 0 1 6 6v12H6V10a6 6 0 0 1 6-6z M3.500 24.500h33v4a7 7 0 0 1-7 7h-19a7 7 0 0 1-7-7z"; // back, cushion
 
-// What a seat can be to the visitor. Each has a mark, so that nothing is told by colour alone; a free one has its number.
+// What a seat can be to the visitor. Each has a mark, so that colour alone means nothing; a free one has its number.
 export const KINDS = {
-  available: { words: "available" },
-  chosen: { words: "chosen by you", mark: "M12 14l6 6 10-11" },
-  held: { words: "held for somebody else", mark: "M13 8h14M13 19h14M14 8c0 6 12 5 12 11M26 8c0 6-12 5-12 11" },
-  booked: { words: "booked", mark: "M14 8l12 11M26 8L14 19" },
-  blocked: { words: "not for sale", mark: "M13 13.500h14" },
-  "mine-held": { words: "held for you", mark: "M13 8h14M13 19h14M14 8c0 6 12 5 12 11M26 8c0 6-12 5-12 11" },
-  "mine-booked": { words: "booked by you", mark: "M20 7l2 4.500 5 .5-3.700 3.300 1 4.700-4.300-2.500-4.300 2.500 1-4.700L13 12l5-.5z" },
+  available: { text: "available" },
+  chosen: { text: "chosen by you", mark: "M12 14l6 6 10-11" },
+  held: { text: "held for somebody else", mark: "M13 8h14M13 19h14M14 8c0 6 12 5 12 11M26 8c0 6-12 5-12 11" },
+  booked: { text: "booked", mark: "M14 8l12 11M26 8L14 19" },
+  blocked: { text: "not for sale", mark: "M13 13.500h14" },
+  "mine-held": { text: "held for you", mark: "M13 8h14M13 19h14M14 8c0 6 12 5 12 11M26 8c0 6-12 5-12 11" },
+  "mine-booked": { text: "booked by you", mark: "M20 7l2 4.500 5 .5-3.700 3.300 1 4.700-4.300-2.500-4.300 2.500 1-4.700L13 12l5-.5z" },
 };
 
 export class SeatMap {
@@ -52,7 +52,7 @@ export class SeatMap {
     if (group.dataset.kind === kind && group.dataset.label === label) return;
     group.dataset.kind = kind;
     group.dataset.label = label;
-    group.setAttribute("aria-label", `${label}, ${KINDS[kind].words}`);
+    group.setAttribute("aria-label", `${label}, ${KINDS[kind].text}`);
     group.setAttribute("aria-checked", kind === "chosen");
     group.setAttribute("aria-disabled", kind !== "available" && kind !== "chosen");
     mark.setAttribute("d", KINDS[kind].mark ?? "");

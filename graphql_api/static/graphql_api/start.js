@@ -1,4 +1,4 @@
-// What is on in the coming days, out of the public graph: by day, by film, each show a way to its seats.
+// The programme of the coming days: by day and film, with a link to the seats of each show.
 
 import { Fault, ask, now } from "./graph.js";
 
@@ -24,7 +24,7 @@ async function programme() {
   const period = { from: from.toISOString(), to: new Date(from.getTime() + DAYS * 24 * 3600 * 1000).toISOString() };
   const shows = [];
   for (let after = null; ; ) {
-    const { movies } = await ask(PROGRAMME, { ...period, after }, (fault) => tell(`${fault.message} Trying again…`));
+    const { movies } = await ask(PROGRAMME, { ...period, after }, (fault) => showMessage(`${fault.message} Trying again…`));
     for (const movie of movies.nodes) shows.push(...movie.shows.nodes.map((show) => ({ ...show, movie })));
     if (!movies.pageInfo.hasNextPage) return shows.sort((one, other) => one.dateTime.localeCompare(other.dateTime));
     after = movies.pageInfo.endCursor;
@@ -39,7 +39,7 @@ function draw(shows) {
       element("a", { href: `#day-${index}` }, shortDay.format(new Date(first.dateTime))),
     ),
   );
-  tell(shows.length ? "" : "Nothing is on in the coming days.");
+  showMessage(shows.length ? "" : "Nothing is on in the coming days.");
 }
 
 function drawDay(name, shows, index) {
@@ -79,8 +79,8 @@ function element(name, properties, content = []) {
   return made;
 }
 
-function tell(text) {
-  at("told").textContent = text;
+function showMessage(text) {
+  at("message").textContent = text;
 }
 
 at("zone").textContent = `Times are ${zone.formatToParts().find(({ type }) => type === "timeZoneName").value}.`;
@@ -88,5 +88,5 @@ try {
   draw(await programme());
 } catch (fault) {
   if (!(fault instanceof Fault)) throw fault;
-  tell(`${fault.message} Please try again later.`);
+  showMessage(`${fault.message} Please try again later.`);
 }

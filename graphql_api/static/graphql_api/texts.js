@@ -1,4 +1,4 @@
-// What is said to people: seats, times, and refusals. `code` is for programs and stays, so the words hang on it.
+// Texts for visitors: seats, times, and refusals. A refusal's text depends on its `code`, which does not change.
 
 const and = new Intl.ListFormat("en-GB");
 
@@ -13,28 +13,28 @@ export function seatsTaken(seats) {
     : `Seats ${labels(seats)} have just been taken.`;
 }
 
-const LOOKS = {
+const FORMATS = {
   long: { weekday: "long", day: "numeric", month: "long", year: "numeric" },
   short: { weekday: "short", day: "numeric", month: "short" },
   time: {},
 };
 
 /** A moment in the visitor's own time zone, which is named. */
-export function moment(iso, look = "long") {
-  const parts = { ...LOOKS[look], hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
+export function moment(iso, format = "long") {
+  const parts = { ...FORMATS[format], hour: "2-digit", minute: "2-digit", timeZoneName: "short" };
   return new Intl.DateTimeFormat("en-GB", parts).format(new Date(iso));
 }
 
-/** Tell a refusal; `known` are the seats by their numbers. Gives `{ text, links }`. */
-export function words(refusal, known) {
+/** The text of a refusal, with links; `known` are the seats by their numbers. */
+export function refusalText(refusal, known) {
   const { code, message, fields } = refusal;
-  const meant = (refusal.seatNumbers ?? [refusal.seatNumber]).map((seatNumber) => known.get(seatNumber)).filter(Boolean);
+  const concerned = (refusal.seatNumbers ?? [refusal.seatNumber]).map((seatNumber) => known.get(seatNumber)).filter(Boolean);
   if (fields) return { text: fields.flatMap(({ messages }) => messages).join(" ") || message };
-  if (WORDS[code]) return WORDS[code](refusal, meant);
+  if (TEXTS[code]) return TEXTS[code](refusal, concerned);
   return { text: message };
 }
 
-const WORDS = {
+const TEXTS = {
   seats_unavailable: (_, seats) => ({ text: seatsTaken(seats) }),
   seat_taken: (_, seats) => ({ text: seatsTaken(seats) }),
   seat_held: (_, seats) => ({ text: seatsTaken(seats) }),
