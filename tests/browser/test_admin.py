@@ -17,7 +17,7 @@ def staff(page: Page, served: Served) -> Page:
     page.get_by_label("Username").fill("staff")
     page.get_by_label("Password").fill(served.passwords["staff"])
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("heading", name="Films, shows and bookings")).to_be_visible()
+    expect(page.get_by_role("heading", name="Movies, shows and bookings")).to_be_visible()
     return page
 
 
