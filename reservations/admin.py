@@ -17,7 +17,7 @@ from core.errors import DomainError
 from reservations.availability import with_available_seats, with_sold_seats
 from reservations.booking import cancel_booking
 from reservations.holds import release_hold
-from reservations.models import LONGEST_REASON, BlockedSeat, Booking, Claim, Hold
+from reservations.models import LONGEST_REASON, BlockedSeat, Booking, BookingStatus, Claim, Hold
 from reservations.staff import (
     MAX_BLOCKED_AT_ONCE,
     check_seats_to_block,
@@ -185,12 +185,25 @@ class HoldAdmin(SafeModelAdmin):
             _run(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
 
 
+class BookingStatusFilter(admin.SimpleListFilter):
+    """The statuses of bookings: the field has those of holds and blocked seats as well."""
+
+    title = "status"
+    parameter_name = "status__exact"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return BookingStatus.choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Booking]) -> QuerySet[Booking]:
+        return queryset.filter(status=self.value()) if self.value() else queryset
+
+
 @admin.register(Booking)
 class BookingAdmin(SafeModelAdmin):
     """Bookings, read-only; one can be cancelled, as by its owner."""
 
     list_display = ["id", "user", "show", "seat_number", "status", "created_at", "cancelled_at"]
-    list_filter = ["status", "show__screen_name"]
+    list_filter = [BookingStatusFilter, "show__screen_name"]
     search_fields = ["user__username", "show__movie__title"]
     date_hierarchy = "created_at"
     list_select_related = ["user", "show__movie"]

@@ -95,6 +95,13 @@ class TestLists:
         page = admin.get("/admin/reservations/booking/?q=alice&status__exact=booked").content.decode()
         assert "1 booking" in page
 
+    def test_of_bookings_filter_by_statuses_of_bookings(self, admin: Client, alice: User, show: Show) -> None:
+        book_seat(user=alice, show_id=show.pk, seat_number=1)
+        page = admin.get("/admin/reservations/booking/?status__exact=cancelled").content.decode()
+        assert "0 bookings" in page
+        assert "status__exact=booked" in page
+        assert "status__exact=held" not in page
+
     @pytest.mark.parametrize(
         "model",
         [
