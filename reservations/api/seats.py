@@ -109,7 +109,7 @@ class SeatMapQuery(QuerySerializer):
     since = serializers.CharField(
         required=False,
         trim_whitespace=False,
-        max_length=6000,
+        max_length=5200,
         help_text="The `version` of an earlier map: `rows` then has only the seats that have changed since.",
     )
 
