@@ -46,7 +46,7 @@ include-name = [
   "GET /shows/{show_id}/seats/",
 ]
 [operations.checks.positive_data_acceptance]
-expected-statuses = ["2xx", "3xx", "400", "401", "403", "404", "409", "422", "429", "5xx"]
+expected-statuses = ["2xx", "3xx", "400", "401", "403", "404", "409", "410", "422", "429", "5xx"]
 """
 
 # Staff and a customer take turns at being refused what is the other's; tokens are renewed before they end.
