@@ -7,8 +7,9 @@ TAKE inserts the claims, if at the moment of writing all of this still holds:
 - The account is active and has the password that the token was issued for.
 - The show's row is locked ``FOR SHARE``: staff can't shrink, move or delete the show meanwhile, and other bookings do
   not wait. ``FOR KEY SHARE`` would be too weak: a plain update of ``total_seats`` passes it.
-- The shared advisory lock comes first. It excludes nobody whom the row lock does not exclude, but it is a queue: shared
-  row locks overtake whoever waits for an exclusive one, so that staff would wait for as long as a hot show sells.
+- The shared advisory lock comes first. It excludes nobody whom the row lock does not exclude, but it is granted in
+  order of arrival. PostgreSQL grants shared row locks past a transaction that waits for the exclusive one, so that
+  without the queue staff would starve while a hot show sells.
 - The clock is read under these locks: a request that waited past the show's beginning is late.
 - The unique index ``seat_has_one_live_claim`` lets one claim a seat through. The conflict clause takes over a held seat
   whose hold has expired or, when booking, is the buyer's own; the seat of one's own hold stays with that hold.

@@ -116,13 +116,13 @@ def wait_until_blocked_or_done(racer: Racer, *, waiting: int = 1) -> None:
 
 
 @contextmanager
-def meanwhile(deed: Call) -> Iterator[None]:
+def meanwhile(operation: Call) -> Iterator[None]:
     """Do something in a transaction that is open for as long as the block, on a connection of its own."""
     done, go_on = threading.Event(), threading.Event()
 
     def stay() -> None:
         with transaction.atomic():
-            deed()
+            operation()
             done.set()
             assert go_on.wait(PATIENCE)
 

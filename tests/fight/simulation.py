@@ -296,7 +296,7 @@ class Simulation:
         self.most_calls = calls
         self.lost = lost
         self.clients = [SimulatedClient(number, chance, service.seats) for number in range(customers + 1)]
-        # Somebody saw each seat at first, so that whoever judges knows of all.
+        # A first read of the map names every seat, so that the checker knows them all.
         self.calls = [Call(1, "map", SHOW, 0, 1, OK, seen=dict.fromkeys(service.seats, ("available", False)))]
         self.steps: list[tuple[int, int, Callable[[], object]]] = []  # what happens when
         self.made = 0

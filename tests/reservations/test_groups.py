@@ -350,14 +350,14 @@ class TestStatements:
     """How many a verb takes, besides BEGIN and COMMIT; SQLite has no advisory locks."""
 
     @pytest.fixture
-    def deed(self, request: Any, movie: Movie, alice: User) -> Callable[[], Any]:
+    def operation(self, request: Any, movie: Movie, alice: User) -> Callable[[], Any]:
         show = make_show(movie, seats=30)
         booking = book_seat(user=alice, show_id=show.pk, seat_number=1)
         hold = hold_seats(user=alice, show_id=show.pk, seat_numbers=[2, 3, 4])
         named = {"user": alice, "show_id": show.pk, "seat_numbers": [11, 12, 13, 14]}
         best = {"user": alice, "show_id": show.pk, "best": 4}
         held = {"user": alice, "hold_id": hold.pk}
-        deeds: dict[str, Callable[[], Any]] = {
+        operations: dict[str, Callable[[], Any]] = {
             "book one": lambda: book_seat(user=alice, show_id=show.pk, seat_number=11),
             "book several": lambda: book_seats(**named),
             "book best": lambda: book_seats(**best),
@@ -369,10 +369,10 @@ class TestStatements:
             "move": lambda: move_booking(user=alice, booking_id=booking.pk, seat_number=11),
             "cancel": lambda: cancel_booking(user=alice, booking_id=booking.pk),
         }
-        return deeds[request.param]
+        return operations[request.param]
 
     @pytest.mark.parametrize(
-        ("deed", "on_postgresql", "on_sqlite"),
+        ("operation", "on_postgresql", "on_sqlite"),
         [
             ("book one", 2, 2),  # LOOK and TAKE
             ("book several", 2, 2),
@@ -385,10 +385,10 @@ class TestStatements:
             ("move", 4, 4),
             ("cancel", 4, 4),
         ],
-        indirect=["deed"],
+        indirect=["operation"],
     )
-    def test_are_so_many(self, deed: Callable[[], Any], on_postgresql: int, on_sqlite: int) -> None:
+    def test_have_the_expected_number(self, operation: Callable[[], Any], on_postgresql: int, on_sqlite: int) -> None:
         with CaptureQueriesContext(connection) as captured:
-            deed()
+            operation()
         texts = [each["sql"] for each in captured if not each["sql"].startswith(ENDS_AND_BEGINNINGS)]
         assert len(texts) == (on_postgresql if connection.vendor == "postgresql" else on_sqlite), texts

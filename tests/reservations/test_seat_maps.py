@@ -206,9 +206,9 @@ class TestVersion:
 class TestSince:
     """Each change is told to whoever knows the version before it, and to nobody who knows the one after."""
 
-    def changes(self, show: Show, deed: Callable[[], Any]) -> tuple[dict[int, str], Any]:
+    def changes(self, show: Show, operation: Callable[[], Any]) -> tuple[dict[int, str], Any]:
         before = version_of(show)
-        result = deed()
+        result = operation()
         seen = told(show, before)
         after = version_of(show)
         assert after != before
@@ -395,7 +395,7 @@ def do_something(choose: random.Random, show: Show, user: User, settings: Any) -
     seat, seats = choose.randint(1, 6), sorted(choose.sample(range(1, 7), 2))
     bookings = list(Booking.objects.live().filter(user=user, show=show))
     holds = list(user.holds.live())
-    deeds: list[Callable[[], Any]] = [
+    operations: list[Callable[[], Any]] = [
         lambda: book_seat(user=user, show_id=show.pk, seat_number=seat),
         lambda: book_seats(user=user, show_id=show.pk, seat_numbers=seats),
         lambda: hold_seats(user=user, show_id=show.pk, seat_numbers=seats),
@@ -406,14 +406,17 @@ def do_something(choose: random.Random, show: Show, user: User, settings: Any) -
     ]
     if bookings:
         booking = choose.choice(bookings)
-        deeds += [lambda: cancel_booking(user=user, booking_id=booking.pk)] * 3
-        deeds += [lambda: move_booking(user=user, booking_id=booking.pk, seat_number=seat)] * 2
+        operations += [lambda: cancel_booking(user=user, booking_id=booking.pk)] * 3
+        operations += [lambda: move_booking(user=user, booking_id=booking.pk, seat_number=seat)] * 2
     if holds:
         hold = choose.choice(holds)
-        deeds += [lambda: confirm_hold(user=user, hold_id=hold.pk), lambda: release_hold(user=user, hold_id=hold.pk)]
-        deeds += [lambda: extend_hold(user=user, hold_id=hold.pk)]
+        operations += [
+            lambda: confirm_hold(user=user, hold_id=hold.pk),
+            lambda: release_hold(user=user, hold_id=hold.pk),
+        ]
+        operations += [lambda: extend_hold(user=user, hold_id=hold.pk)]
     with suppress(DomainError):
-        choose.choice(deeds)()
+        choose.choice(operations)()
 
 
 @pytest.mark.parametrize("seed", range(3))
