@@ -43,7 +43,7 @@ def _not_again() -> Iterator[None]:
     try:
         yield
     except (LockNotAvailable, DatabaseError) as error:
-        if isinstance(error, LockNotAvailable) or isinstance(refusal_of(error), LockNotAvailable):
+        if isinstance(refusal_of(error), LockNotAvailable):
             raise Busy from error
         raise
 

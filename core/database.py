@@ -6,11 +6,11 @@ import random
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError, connection, transaction
+from django.db import DatabaseError, Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -106,17 +106,13 @@ def _on_a_live_connection(verb: Callable[P, R], *args: P.args, **kwargs: P.kwarg
     return verb(*args, **kwargs)
 
 
-def outcome_unknown_if_lost() -> AbstractContextManager[None]:
-    """Around a writing statement that may commit by itself: a lost connection means that the outcome is unknown."""
-    return nullcontext() if connection.in_atomic_block else _outcome_unknown_if_lost()
-
-
 @contextmanager
-def _outcome_unknown_if_lost() -> Iterator[None]:
+def outcome_unknown_if_lost() -> Iterator[None]:
+    """Around a writing statement that may commit by itself: a lost connection means that the outcome is unknown."""
     try:
         yield
     except OperationalError as error:
-        if _connection_is_lost(error):
+        if _connection_is_lost(error) and not connection.in_atomic_block:
             connection.close()  # the next statement opens another
             raise OutcomeUnknown from error
         raise
@@ -156,8 +152,12 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
     return deleted
 
 
-def refusal_of(error: Exception) -> DomainError | None:
-    """Give the refusal that a database error means to a client; None if it is a programming error."""
+def refusal_of(error: BaseException | None) -> DomainError | None:
+    """Give the refusal that an exception is, or that a database error means to a client; None if it is neither."""
+    if isinstance(error, DomainError):
+        return error
+    if not isinstance(error, Error):
+        return None
     state = sqlstate(error)
     if state is None:
         return _refusal_without_sqlstate(error)

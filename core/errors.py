@@ -183,7 +183,7 @@ class MalformedJSON(DomainError):
     kind = Kind.INVALID
     code = "malformed_json"
     message = "The body is not valid JSON: {reason}."
-    example = {"reason": "the key 'seat_number' occurs twice"}
+    example: ClassVar[Mapping[str, Any]] = {"reason": "the key 'seat_number' occurs twice"}
 
     reason: str
 
@@ -222,9 +222,6 @@ class IdempotencyInProgress(LockNotAvailable):
     kind = Kind.CONFLICT
     code = "idempotency_in_progress"
     message = "The first request with this idempotency key is still in progress. Nothing was changed; please retry."
-    example: ClassVar[dict[str, Any]] = {"retry_after": 1}
-
-    retry_after: int = 1
 
 
 @dataclass(eq=False)

@@ -11,14 +11,13 @@ from django.conf import settings
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
 from core.api.exceptions import error_response, headers_of, status_of
 from core.database import refusal_of
-from core.errors import DomainError, LockNotAvailable
+from core.errors import LockNotAvailable
 from core.observability.logs import request_id
 
 log = logging.getLogger("request")
@@ -105,8 +104,8 @@ class ExceptionMiddleware:
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if not request.path_info.startswith("/admin"):
             return error_response(exception)
-        refusal = refusal_of(exception) if isinstance(exception, DatabaseError | InterfaceError) else exception
-        if not isinstance(refusal, DomainError):
+        refusal = refusal_of(exception)
+        if refusal is None:
             return None
         response = HttpResponse(
             str(refusal), content_type="text/plain", status=status_of(refusal), headers=headers_of(refusal)

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
+from django.urls.converters import IntConverter
 
 from catalog.api import movies
 from core.api import accounts, health, pages
@@ -20,16 +21,10 @@ from graphql_api.views import graphql
 from reservations.api import bookings, holds, seats, shows
 
 
-class Id:
+class Id(IntConverter):
     """The primary key of a row, in a path."""
 
     regex = "[0-9]{1,18}"
-
-    def to_python(self, value: str) -> int:
-        return int(value)
-
-    def to_url(self, value: int) -> str:
-        return str(value)
 
 
 register_converter(Id, "id")

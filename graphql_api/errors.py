@@ -11,7 +11,6 @@ from typing import Any
 
 import strawberry
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError
 from graphql import GraphQLError
 from strawberry.utils.str_converters import to_camel_case
 
@@ -95,12 +94,7 @@ class HTTPRefusal(Exception):
 
 def refusal_in(error: GraphQLError) -> DomainError | None:
     """Return the refusal behind a top-level error, if there is one."""
-    cause = error.original_error
-    if isinstance(cause, DomainError):
-        return cause
-    if isinstance(cause, DatabaseError | InterfaceError):
-        return refusal_of(cause)
-    return None
+    return refusal_of(error.original_error)
 
 
 def first_refusal(errors: Sequence[GraphQLError]) -> DomainError | None:

@@ -29,7 +29,7 @@ from reservations import live
 from reservations.seat_map import SeatMap
 
 EVENTS = "text/event-stream"
-LONGEST_TEXT = 6000  # characters; the longest version of a map has some 4,000
+LONGEST_TEXT = 6000  # characters; the longest version of a map has some 4,700
 COMPLETE = b"event: complete\ndata:\n\n"
 
 
@@ -86,7 +86,10 @@ def respond(execution: ExecutionContext, request: HttpRequest) -> EventStream:
 
     :raises HTTPRefusal: the client accepts no events, or the server can't stream.
     :raises GraphQLError: the subscription is not alone in its document, or its arguments do not fit.
-    :raises NotFound, Invalid, DatabaseUnavailable: see Watch.begin.
+    :raises NotFound: there is no such show.
+    :raises Invalid: ``since`` is no version of a map.
+    :raises Overloaded: the show is watched with too many different texts.
+    :raises DatabaseUnavailable: the database does not answer.
     """
     renderer = renderer_of(execution)
     arguments = _arguments(execution)
@@ -94,8 +97,9 @@ def respond(execution: ExecutionContext, request: HttpRequest) -> EventStream:
         raise HTTPRefusal(406, "not_acceptable", f"A subscription is answered with events: send Accept: {EVENTS}.")
     if not can_stream(request):  # behind a WSGI server
         raise HTTPRefusal(406, "not_acceptable", "Subscriptions are not served here.")
+    subscription = live.subscribe(show_id=arguments.show_id, since=arguments.since, render=renderer)
     bearer = execution.context.bearer
-    return Watch(arguments, renderer).begin(until=bearer.until if bearer else None)
+    return EventStream(subscription.first, subscription, last=COMPLETE, until=bearer.until if bearer else None)
 
 
 def _arguments(execution: ExecutionContext) -> Arguments:
@@ -162,26 +166,6 @@ def renderer_of(execution: ExecutionContext) -> Renderer:
     if len(given) > LONGEST_TEXT:
         raise GraphQLError("The variables are too long.", extensions={"code": "limit_exceeded"})
     return Renderer(execution.schema, text, kept, text, given if "@" in text else "")
-
-
-@dataclass(frozen=True)
-class Watch:
-    """A subscription that can begin: which seats, since when, and how changes are rendered."""
-
-    arguments: Arguments
-    renderer: Renderer
-
-    def begin(self, *, until: float | None) -> EventStream:
-        """Open the stream, until the token runs out.
-
-        :raises NotFound: there is no such show.
-        :raises Invalid: ``since`` is no version of a map.
-        :raises Overloaded: the show is watched with too many different texts.
-        :raises DatabaseUnavailable: the database does not answer.
-        """
-        since = self.arguments.since
-        subscription = live.subscribe(show_id=self.arguments.show_id, since=since, render=self.renderer)
-        return EventStream(subscription.first, subscription, last=COMPLETE, until=until)
 
 
 def event(content: bytes) -> bytes:

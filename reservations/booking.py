@@ -4,10 +4,9 @@ Booking is the hot path: two statements, see reservations.claims. Cancelling and
 taken in this order: the show (shared, so that staff wait), then the booking, then a claim on another seat.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import IntegrityError
 
@@ -32,6 +31,8 @@ from reservations.errors import (
 )
 from reservations.idempotency_codec import dump_booking, dump_bookings, load_booking, load_bookings
 from reservations.models import Booking, Bookings, Claim
+
+R = TypeVar("R")
 
 
 def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
@@ -112,11 +113,7 @@ def _book_seat(user: Account, show_id: int, seat_number: int) -> Booking:
 def _book_seats(
     user: Account, show_id: int, seat_numbers: Sequence[int] | None, best: int | None, allow_split: bool
 ) -> Bookings:
-    if best is None:
-        return _book_all(user, show_id, sorted(seat_numbers or ()))
-    selected = select_best_seats(user, show_id, best, allow_split)
-    with retry_on_conflict():
-        return _book_all(user, show_id, selected)
+    return for_given_or_best_seats(_book_all, user, show_id, seat_numbers, best, allow_split)
 
 
 def _book_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
@@ -195,8 +192,7 @@ def _lock_booking(user: Account, booking_id: int) -> Booking:
     lock_show_of(Claim, booking_id)
     booking: Booking | None = Booking.objects.filter(pk=booking_id, user=user.pk).select_for_update().first()
     if booking is None:
-        user_of(user)  # raises AccountInactive
-        raise NotFound
+        raise not_found(user)
     return booking
 
 
@@ -204,6 +200,15 @@ def _lock_booking(user: Account, booking_id: int) -> Booking:
 
 
 SEAT_REFUSALS: dict[str, Callable[..., DomainError]] = {"booked": SeatTaken, "held": SeatHeld, "blocked": SeatBlocked}
+
+
+def not_found(user: Account) -> NotFound:
+    """Give the refusal of what is not there or not the account's.
+
+    :raises AccountInactive: it comes first.
+    """
+    user_of(user)
+    return NotFound()
 
 
 def read_state(user: Account, show_id: int, seat_numbers: Sequence[int] = ()) -> BookingState:
@@ -243,13 +248,22 @@ def select_best_seats(user: Account, show_id: int, quantity: int, allow_split: b
         raise
 
 
-@contextmanager
-def retry_on_conflict() -> Iterator[None]:
-    """Select seats again where a rival took one of them by its number."""
+def for_given_or_best_seats(
+    take_all: Callable[[Account, int, Sequence[int]], R],
+    user: Account,
+    show_id: int,
+    seat_numbers: Sequence[int] | None,
+    best: int | None,
+    allow_split: bool,
+) -> R:
+    """Run ``take_all`` for the given seats, or for the best available."""
+    if best is None:
+        return take_all(user, show_id, sorted(seat_numbers or ()))
+    selected = select_best_seats(user, show_id, best, allow_split)
     try:
-        yield
+        return take_all(user, show_id, selected)
     except (SeatsUnavailable, ShowFull) as conflict:
-        raise RaceLost from conflict
+        raise RaceLost from conflict  # a rival took one of them by its number: the best seats are selected again
 
 
 def update_claims(claims: Sequence[Claim], **columns: Any) -> None:

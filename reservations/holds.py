@@ -17,7 +17,6 @@ from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from core.accounts import user_of
 from core.database import RaceLost, advisory_lock, delete_in_batches, durable_transaction
 from core.errors import NotFound
 from core.idempotency import Operation, execute_once
@@ -26,9 +25,9 @@ from reservations.best_seats import validate_seat_selection
 from reservations.booking import (
     attach_show,
     check_show,
+    for_given_or_best_seats,
+    not_found,
     read_state,
-    retry_on_conflict,
-    select_best_seats,
     update_claims,
 )
 from reservations.claims import BookingState, lock_show_of, look, take
@@ -121,11 +120,7 @@ def _hold_seats(
     user: Account, show_id: int, seat_numbers: Sequence[int] | None, best: int | None, allow_split: bool
 ) -> Hold:
     lock_limit(user, show_id)
-    if best is None:
-        return _hold_all(user, show_id, sorted(seat_numbers or ()))
-    selected = select_best_seats(user, show_id, best, allow_split)
-    with retry_on_conflict():
-        return _hold_all(user, show_id, selected)
+    return for_given_or_best_seats(_hold_all, user, show_id, seat_numbers, best, allow_split)
 
 
 def lock_limit(user: Account, show_id: int) -> None:
@@ -161,14 +156,13 @@ def _hold_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
 
 def _confirm(user: Account, hold_id: int) -> Bookings:
     claims, state = _lock_claims(user, hold_id)
-    if not _is_live(claims, state):
-        hold = _find(user, hold_id)
-        if not _is_confirmed(hold):
-            raise ShowStarted if state.has_started else HoldExpired
-    else:
+    if _is_live(claims, state):
         update_claims(claims, status=Claim.Status.BOOKED, expires_at=None, created_at=state.now)
-    attach_show([], state.show, available_seats=state.available_seats)
-    return _bookings_of(hold_id, state)
+    elif not _is_confirmed(_find(user, hold_id)):
+        raise ShowStarted if state.has_started else HoldExpired
+    bookings = Bookings(Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number"))
+    attach_show(bookings, state.show, available_seats=state.available_seats)
+    return bookings
 
 
 def _extend(user: Account, hold_id: int) -> Hold:
@@ -200,17 +194,16 @@ def _lock_claims(user: Account, hold_id: int) -> tuple[list[Any], BookingState]:
     """
     show_id = lock_show_of(Hold, hold_id)
     if show_id is None:
-        _find(user, hold_id)
+        raise not_found(user)
     held = Claim.objects.filter(hold=hold_id, user=user.pk, status=Claim.Status.HELD)
     claims = list(held.order_by("seat_number").select_for_update())
-    return claims, read_state(user, show_id or 0)
+    return claims, read_state(user, show_id)
 
 
 def _find(user: Account, hold_id: int) -> Hold:
     hold = Hold.objects.filter(pk=hold_id, user=user.pk, released_at=None).first()
     if hold is None:
-        user_of(user)  # raises AccountInactive
-        raise NotFound
+        raise not_found(user)
     return hold
 
 
@@ -232,13 +225,6 @@ def _is_confirmed(hold: Hold) -> bool:
     """Tell whether each of its seats was booked, or a booking moved there; a claim taken over leaves the hold."""
     used = [Claim.Status.BOOKED, Claim.Status.CANCELLED, Claim.Status.FREED]
     return hold.claims.filter(status__in=used).count() >= hold.size
-
-
-def _bookings_of(hold_id: int, state: BookingState) -> Bookings:
-    bookings = Bookings(Booking.objects.filter(hold=hold_id).order_by("created_at", "seat_number"))
-    for booking in bookings:
-        booking.show = state.show  # type: ignore[assignment]
-    return bookings
 
 
 def _with_seats(hold: Hold, claims: Sequence[Any]) -> Hold:

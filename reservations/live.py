@@ -42,7 +42,7 @@ def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscripti
     :raises Invalid: ``since`` is no version of a map.
     :raises Overloaded: the show is watched with too many different renderers.
     """
-    earlier = None if since is None else read_version(since)
+    earlier = read_version(since)
     seats = seat_map(show_id=show_id)
     newest = poller.newest.setdefault(show_id, RenderedMap(seats))
     if newest.state != seats.state:
@@ -66,7 +66,7 @@ class RenderedMap:
         if piece is None:
             if len(self.rendered) >= MOST_RENDERED:
                 self.rendered.clear()
-            piece = render(self.seats if earlier is None else self.seats.changes_since(earlier))
+            piece = render(self.seats.changes_since(earlier))
             self.rendered[earlier, render] = piece
         return piece
 

@@ -80,10 +80,10 @@ class SeatMap:
         """The content of the version: a byte for the seats in a row, then the codes."""
         return bytes([self.show.seats_per_row]) + self.codes
 
-    def changes_since(self, earlier: bytes) -> "SeatMap":
-        """Keep the seats that differ from an earlier state; all seats if the layout does."""
+    def changes_since(self, earlier: bytes | None) -> "SeatMap":
+        """Keep the seats that differ from an earlier state; all seats if there is none, or the layout differs."""
         now = self.state
-        if len(earlier) != len(now) or earlier[0] != now[0]:
+        if earlier is None or len(earlier) != len(now) or earlier[0] != now[0]:
             return self
         return replace(self, changed={seat for seat in range(1, len(now)) if earlier[seat] != now[seat]})
 
@@ -116,11 +116,13 @@ class SeatMap:
             yield Seat(number, labels[number - 1], STATES[code & ~MINE], bool(code & MINE))
 
 
-def read_version(version: str) -> bytes:
-    """Give the state of the map that has this version.
+def read_version(version: str | None) -> bytes | None:
+    """Give the state of the map that has this version; of None, None.
 
     :raises Invalid: it is no version of a map.
     """
+    if version is None:
+        return None
     decompressor = zlib.decompressobj()
     try:
         content = decompressor.decompress(base64.b64decode(version, b"-_", validate=True), 2 + MOST_SEATS)
@@ -139,7 +141,7 @@ def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None =
     :raises Invalid: ``since`` is no version of a map.
     """
     try:
-        earlier = None if since is None else read_version(since)
+        earlier = read_version(since)
         pk, fingerprint = (viewer.pk, viewer.fingerprint) if viewer else (None, None)
         maps = read_seat_maps([show_id], viewer=pk, fingerprint=fingerprint)
         if show_id not in maps:
@@ -148,7 +150,7 @@ def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None =
         if viewer:
             user_of(viewer)  # raises AccountInactive, which comes first
         raise
-    return maps[show_id] if earlier is None else maps[show_id].changes_since(earlier)
+    return maps[show_id].changes_since(earlier)
 
 
 def seat_maps(shows: Iterable[Show], *, viewer: int | None = None, since: str | None = None) -> dict[int, SeatMap]:
@@ -156,9 +158,9 @@ def seat_maps(shows: Iterable[Show], *, viewer: int | None = None, since: str | 
 
     :raises Invalid: ``since`` is no version of a map.
     """
-    earlier = None if since is None else read_version(since)
+    earlier = read_version(since)
     maps = read_seat_maps([show.pk for show in shows], viewer=viewer)
-    return maps if earlier is None else {show_id: each.changes_since(earlier) for show_id, each in maps.items()}
+    return {show_id: each.changes_since(earlier) for show_id, each in maps.items()}
 
 
 @lru_cache(maxsize=64)

@@ -5,7 +5,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
-from django.db import DatabaseError, InterfaceError
 from django.http import Http404, HttpResponse
 from rest_framework import exceptions
 
@@ -54,8 +53,6 @@ def error_response(exc: Exception) -> HttpResponse:
 
 def as_refusal(exc: Exception) -> DomainError | None:
     """Translate an exception into a refusal; None if it is a fault."""
-    if isinstance(exc, DomainError):
-        return exc
     if isinstance(exc, exceptions.ValidationError):
         return Invalid(errors=_messages_by_field(exc.detail))
     if isinstance(exc, exceptions.NotAuthenticated | exceptions.AuthenticationFailed):
@@ -64,9 +61,7 @@ def as_refusal(exc: Exception) -> DomainError | None:
         return NotFound()
     if isinstance(exc, SuspiciousOperation):  # for example a thousand query parameters
         return Invalid(errors={"non_field_errors": ["The request can't be read."]})
-    if isinstance(exc, DatabaseError | InterfaceError):
-        return refusal_of(exc)
-    return None
+    return refusal_of(exc)
 
 
 def status_of(refusal: DomainError) -> HTTPStatus:

@@ -22,7 +22,7 @@ from rest_framework.permissions import IsAdminUser
 
 from core import errors
 from core.api.exceptions import error_response
-from core.api.operations import Operation
+from core.api.operations import Declaration
 from core.api.pagination import PageQuery
 
 HEADERS: dict[str, dict[str, Any]] = spectacular_settings.APPEND_COMPONENTS["headers"]
@@ -47,8 +47,8 @@ class AutoSchema(openapi.AutoSchema):
     """Documents an operation by its declaration and its view's permissions."""
 
     @property
-    def declared(self) -> Operation:
-        declared: Operation = getattr(self.view, self.method.lower()).operation
+    def declared(self) -> Declaration:
+        declared: Declaration = getattr(self.view, self.method.lower()).operation
         return declared
 
     def get_operation_id(self) -> str:

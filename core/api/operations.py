@@ -5,13 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from core.errors import DomainError
-from core.idempotency import Operation as Verb
+from core.idempotency import Operation
 
 M = TypeVar("M", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, kw_only=True)
-class Operation:
+class Declaration:
     """What a view's method declares of itself."""
 
     operation_id: str
@@ -30,7 +30,7 @@ class Operation:
     """What it can refuse besides, apart from what is refused everywhere."""
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The operations that take something of the answer, and what."""
-    verb: Verb[Any] | None = None
+    verb: Operation[Any] | None = None
     """The verb of the domain that it runs: it takes an idempotency key, and has refusals of its own."""
     etag: bool = False
     database: bool = True
@@ -43,7 +43,7 @@ def operation(operation_id: str, summary: str, **declared: Any) -> Callable[[M],
     """Declare an operation; its description is the docstring of the method."""
 
     def declare(method: M) -> M:
-        method.operation = Operation(operation_id=operation_id, summary=summary, **declared)  # type: ignore[attr-defined]
+        method.operation = Declaration(operation_id=operation_id, summary=summary, **declared)  # type: ignore[attr-defined]
         return method
 
     return declare

@@ -6,7 +6,7 @@ from rest_framework import exceptions, views
 from rest_framework.permissions import AllowAny
 from rest_framework.request import Request
 
-from core.api.operations import Operation
+from core.api.operations import Declaration
 from core.api.parsers import refuse_chunked_body
 from core.errors import DomainError, LockNotAvailable
 from core.observability import metrics
@@ -28,7 +28,7 @@ class APIView(views.APIView):
         if request.method not in self.allowed_methods:
             raise exceptions.MethodNotAllowed(str(request.method))
         super().initial(request, *args, **kwargs)
-        declared: Operation | None = getattr(getattr(self, str(request.method).lower()), "operation", None)
+        declared: Declaration | None = getattr(getattr(self, str(request.method).lower()), "operation", None)
         if declared:
             self.metric = declared.metric or (declared.verb.name if declared.verb else "")
             if declared.request:

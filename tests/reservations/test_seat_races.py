@@ -897,7 +897,7 @@ class TestBestAgainstBook:
         hers, his = run_into(
             lambda: verb(user=alice, show_id=show.pk, best=2),
             lambda: book_seat(user=bob, show_id=show.pk, seat_number=best.seat_number),
-            module=holds if verb is hold_seats else domain,
+            module=domain,
             stop_after="select_best_seats",
             monkeypatch=monkeypatch,
             until_done=True,
