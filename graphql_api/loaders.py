@@ -5,11 +5,13 @@ depth: rows that are loaded for a list form a list again, also where they belong
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from functools import cached_property
+from operator import attrgetter
 from typing import Any, Generic, TypeVar, cast
 
-import strawberry
+import strawberry_django
 from django.db.models import Model, prefetch_related_objects
-from strawberry.types.field import StrawberryField
+from strawberry_django.fields.field import StrawberryDjangoField
 
 T = TypeVar("T")
 M = TypeVar("M", bound=Model)
@@ -55,23 +57,37 @@ def batched_field(
     load: Callable[[Batch[Any]], None], *, description: str, metadata: Mapping[Any, Any] | None = None
 ) -> Any:
     """A field whose attribute ``load`` sets on the rows of a batch."""
-
-    def resolve(root: Any, info: strawberry.Info) -> Any:
-        return _get(root, info.python_name, load)
-
-    return strawberry.field(resolver=resolve, description=description, metadata={_LOAD: load, **(metadata or {})})
+    return strawberry_django.field(
+        field_cls=RowField, description=description, metadata={_LOAD: load, **(metadata or {})}
+    )
 
 
-def batched_getter(field: StrawberryField) -> Callable[[Any], Any] | None:
-    """Return the function that reads a batched field; None for other fields."""
-    load = field.metadata.get(_LOAD)
-    return load and (lambda row: _get(row, field.python_name, load))
+class RowField(StrawberryDjangoField):
+    """A field that reads an attribute of its row, after loading it for the row's batch if need be.
 
+    The library would build ``Info`` and arguments and look the attribute up in the model, for each value.
+    """
 
-def _get(row: Any, name: str, load: Callable[[Batch[Any]], None]) -> Any:
-    batch = batch_of(row)
-    batch.load_once(load, lambda: load(batch))
-    return getattr(row, name)
+    @property
+    def is_basic_field(self) -> bool:
+        return not self.base_resolver and not self.extensions
+
+    @cached_property
+    def read(self) -> Callable[[Any], Any]:
+        """What reads it from a row."""
+        get, load = attrgetter(self.django_name or self.python_name), self.metadata.get(_LOAD)
+        if load is None:
+            return get
+
+        def load_and_get(row: Any) -> Any:
+            batch = batch_of(row)
+            batch.load_once(load, lambda: load(batch))
+            return get(row)
+
+        return load_and_get
+
+    def get_result(self, source: Any, info: Any, args: Any, kwargs: Any) -> Any:
+        return self.read(source)
 
 
 def load_related(batch: Batch[Any], name: str) -> None:

@@ -69,5 +69,8 @@ def available(shows: ShowQuerySet, is_available: bool | None) -> ShowQuerySet:
 
 def available_seats_of(show_ids: Iterable[int]) -> dict[int, int]:
     """Count the available seats of many shows in one statement, by show id."""
-    shows: Any = with_available_seats(Show.objects.filter(pk__in=list(show_ids)))
+    ids = list(show_ids)
+    if not ids:
+        return {}
+    shows: Any = with_available_seats(Show.objects.filter(pk__in=ids))
     return dict(shows.order_by().values_list("pk", "available_seats"))

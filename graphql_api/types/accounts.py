@@ -5,12 +5,13 @@ import strawberry_django
 from strawberry import auto
 
 from core import models
+from graphql_api.loaders import RowField
 from graphql_api.types.node import DATABASE_ID, Node
 
 
-@strawberry_django.type(models.User, name="User", description="An account, as its owner sees it.")
+@strawberry_django.type(models.User, field_cls=RowField, name="User", description="An account, as its owner sees it.")
 class User(Node):
-    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
+    database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
     username: auto
     email: auto
 

@@ -9,7 +9,7 @@ from django.utils import timezone
 from strawberry import auto
 
 from graphql_api.limits import list_size
-from graphql_api.loaders import Batch, batched_field, load_related
+from graphql_api.loaders import Batch, RowField, batched_field, load_related
 from graphql_api.pagination import Order
 from graphql_api.types.catalog import Show
 from graphql_api.types.node import DATABASE_ID, Node
@@ -30,10 +30,10 @@ def load_shows(batch: Batch[Any]) -> None:
 
 
 @strawberry_django.type(
-    models.Booking, name="Booking", description="An account's booking of a seat, live or cancelled."
+    models.Booking, field_cls=RowField, name="Booking", description="An account's booking of a seat, live or cancelled."
 )
 class Booking(Node):
-    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
+    database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
     seat_number: auto
     status: BookingStatus  # type: ignore[valid-type]
     created_at: auto
@@ -66,9 +66,11 @@ def load_held_seats(batch: Batch[Any]) -> None:
         hold.expires_at = hold.expires_at or timezone.now()
 
 
-@strawberry_django.type(models.Hold, name="Hold", description="Seats that nobody else can book until it expires.")
+@strawberry_django.type(
+    models.Hold, field_cls=RowField, name="Hold", description="Seats that nobody else can book until it expires."
+)
 class Hold(Node):
-    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
+    database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
     created_at: auto
 
     show: Show = batched_field(load_shows, description="The show.")

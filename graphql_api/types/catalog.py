@@ -12,7 +12,7 @@ from strawberry import auto
 from catalog import models
 from graphql_api.context import Info
 from graphql_api.limits import computation, list_size, page_size
-from graphql_api.loaders import Batch, batch_of, batched_field, load_related
+from graphql_api.loaders import Batch, RowField, batch_of, batched_field, load_related
 from graphql_api.pagination import After, Connection, First, Order, Page, connect_to
 from graphql_api.types.node import DATABASE_ID, Node
 from graphql_api.types.refusals import InvalidInput, Refusal
@@ -24,9 +24,9 @@ BY_TITLE = Order("title", str)
 EARLIEST_FIRST = Order("date_time", datetime)
 
 
-@strawberry_django.type(models.Movie, name="Movie", description="A movie.")
+@strawberry_django.type(models.Movie, field_cls=RowField, name="Movie", description="A movie.")
 class Movie(Node):
-    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
+    database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
     title: auto
     duration_minutes: auto
 
@@ -90,9 +90,9 @@ def load_available_seats(batch: Batch[Any]) -> None:
         show.__dict__.setdefault("available_seats", counted.get(show.pk, 0))
 
 
-@strawberry_django.type(models.Show, name="Show", description="One showing of a movie on a screen.")
+@strawberry_django.type(models.Show, field_cls=RowField, name="Show", description="One showing of a movie on a screen.")
 class Show(Node):
-    database_id: int = strawberry_django.field(field_name="id", description=DATABASE_ID)
+    database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
     screen_name: auto
     date_time: auto
     total_seats: auto
