@@ -3,7 +3,6 @@
 import logging
 import re
 import time
-import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from django.utils.deprecation import MiddlewareMixin
 from core.api.exceptions import error_response, headers_of, status_of
 from core.database import refusal_of
 from core.errors import LockNotAvailable
-from core.observability.logs import request_id
+from core.observability.logs import new_request_id, request_id
 
 log = logging.getLogger("request")
 
@@ -27,7 +26,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 def request_id_for(given: str) -> str:
     """Give a request's id: the client's own, if it is safe."""
-    return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else uuid.uuid4().hex
+    return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else new_request_id()
 
 
 class RequestLogMiddleware:

@@ -38,17 +38,20 @@ LOOK = """
         account.id IS NOT NULL AS account_is_active,
         show.id AS show_id, show.screen_name, show.date_time, show.total_seats, show.seats_per_row,
         movie.id AS movie_id, movie.title, movie.duration_minutes,
-        (SELECT count(*) FROM reservations_booking
-            WHERE show_id = show.id AND status IN ('booked', 'held', 'blocked')) AS claimed,
-        (SELECT count(*) FROM reservations_booking WHERE show_id = show.id AND status = 'held') AS held,
-        (SELECT count(*) FROM reservations_booking
-            WHERE show_id = show.id AND status = 'held' AND expires_at <= {clock}) AS expired,
-        (SELECT count(*) FROM reservations_booking
-            WHERE show_id = show.id AND status = 'held' AND expires_at > {clock}
-            AND user_id = %(user)s) AS held_by_account,
+        claims.claimed, holds.held, holds.expired, holds.held_by_account,
         claim.seat_number, claim.status, claim.user_id = %(user)s AS is_own,
         claim.status = 'held' AND claim.expires_at <= {clock} AS is_expired
-    FROM (SELECT 1 AS one) AS request
+    FROM (
+        SELECT count(*) AS claimed FROM reservations_booking
+        WHERE show_id = %(show)s AND status IN ('booked', 'held', 'blocked')
+    ) AS claims
+    CROSS JOIN (
+        SELECT
+            count(*) AS held,
+            count(*) FILTER (WHERE expires_at <= {clock}) AS expired,
+            count(*) FILTER (WHERE expires_at > {clock} AND user_id = %(user)s) AS held_by_account
+        FROM reservations_booking WHERE show_id = %(show)s AND status = 'held'
+    ) AS holds
     LEFT JOIN core_user AS account
         ON account.id = %(user)s AND account.is_active AND upper(md5(account.password)) = %(fingerprint)s
     LEFT JOIN catalog_show AS show ON show.id = %(show)s
@@ -157,10 +160,7 @@ def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Booking
     """Read the state of the show, of the seats and of the account."""
     # A number beyond any show's seats would not fit the column; the caller refuses it by the show's total_seats.
     seats = [number if 1 <= number <= MOST_SEATS else 0 for number in seat_numbers]
-    with connection.cursor() as cursor:
-        cursor.execute(_text(LOOK, len(seats)), _parameters(user, show_id, seats))
-        names = [column[0] for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    rows = _execute(_text(LOOK, len(seats)), _parameters(user, show_id, seats))
     first = rows[0]
     total = first["total_seats"] or 0
     available = total - first["claimed"] + first["expired"]
@@ -199,11 +199,9 @@ def take(
         "expires_at": _parameter(expires_at),
         "owner": user.pk if status == Claim.Status.BOOKED else None,  # holding does not take over one's own held seats
     }
-    with outcome_unknown_if_lost(), connection.cursor() as cursor:
-        cursor.execute(_text(TAKE, len(seat_numbers)), parameters)
-        names = [column[0] for column in cursor.description]
-        rows = cursor.fetchall()
-    return sorted((_booking(names, row) for row in rows), key=lambda booking: booking.seat_number)
+    with outcome_unknown_if_lost():
+        rows = _execute(_text(TAKE, len(seat_numbers)), parameters)
+    return sorted(map(_booking, rows), key=lambda booking: booking.seat_number)
 
 
 def lock_show_of(model: type[Claim] | type[Hold], row_id: int) -> int | None:
@@ -216,6 +214,18 @@ def lock_show_of(model: type[Claim] | type[Hold], row_id: int) -> int | None:
         cursor.execute(LOCK_SHOW.format(table=model._meta.db_table, **words), {"id": row_id})
         row = cursor.fetchone()
     return row[0] if row else None
+
+
+_columns: dict[str, list[str]] = {}  # by statement; asking the driver takes as long as reading the rows
+
+
+def _execute(statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        if statement not in _columns:
+            _columns[statement] = [column[0] for column in cursor.description]
+        names = _columns[statement]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def _text(statement: str, seats: int) -> str:
@@ -259,8 +269,6 @@ def _show(row: dict[str, Any], available_seats: int) -> Show:
     return show  # type: ignore[no-any-return]
 
 
-def _booking(names: Sequence[str], row: Sequence[Any]) -> Booking:
-    values = [
-        _instant(value) if value and name.endswith("_at") else value for name, value in zip(names, row, strict=True)
-    ]
-    return Booking.from_db(connection.alias, names, values)
+def _booking(row: dict[str, Any]) -> Booking:
+    values = [_instant(value) if value and name.endswith("_at") else value for name, value in row.items()]
+    return Booking.from_db(connection.alias, list(row), values)

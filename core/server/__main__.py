@@ -5,6 +5,7 @@ no request is lost.
 """
 
 import argparse
+import gc
 import logging.config
 import os
 import resource
@@ -16,9 +17,9 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 from uvicorn import Config
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from core.server.connection import Connection
+from core.server.supervisor import Supervisor
 
 BACKLOG = 4096  # connections that the kernel holds until a worker takes them
 SECONDS_IDLE = 75  # until a connection without a request is closed; a proxy should close it earlier
@@ -65,7 +66,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="metrics-") as folder:
         if settings.METRICS_TOKEN:
             os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)  # read by prometheus_client, in the workers
-        supervisor = Multiprocess(config, [config.bind_socket()])
+        supervisor = Supervisor(config)
         supervisor.run()
     sys.exit(any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes))
 
@@ -73,12 +74,15 @@ def main() -> None:
 def load() -> Any:
     """Import the application in a worker; an error ends the whole server."""
     try:
-        return import_string("core.asgi.application")  # it sets timeouts before anything reads the settings
+        application = import_string("core.asgi.application")  # it sets timeouts before anything reads the settings
     except Exception:
         logging.getLogger(__name__).exception(
             "The application can't be imported. The server stops; correct the error below and start it again."
         )
         sys.exit(STARTUP_FAILURE)
+    gc.collect()
+    gc.freeze()  # what was imported stays, and need not be searched for garbage
+    return application
 
 
 def _raise_file_limit() -> None:

@@ -5,10 +5,8 @@ write or a random number from the kernel does, would have to wait for the worker
 """
 
 import functools
-import itertools
 import logging
 import time
-import uuid
 from typing import Any, cast
 
 import orjson
@@ -17,6 +15,7 @@ from django.conf import settings
 from core.api.exceptions import status_of
 from core.errors import DomainError
 from core.observability import metrics
+from core.observability.logs import new_request_id
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -24,13 +23,12 @@ log = logging.getLogger("request")
 
 SECONDS_PER_LINE = 1.0
 
-_process, _numbers = uuid.uuid4().hex[:20], itertools.count()
 _last_lines: dict[str, tuple[float, int]] = {}  # by code: when it was written, and how many have followed
 
 
 def refuse(refusal: DomainError, scope: Any) -> tuple[int, Headers, bytes]:
     """Log and count a refusal, and give its status, headers and body."""
-    request_id = f"{_process}{next(_numbers):012x}"
+    request_id = new_request_id()
     log_refusal(refusal.code, {"request_id": request_id, "method": scope["method"], "path": scope["path"]})
     origin = next((value.decode("latin1") for name, value in scope["headers"] if name == b"origin"), "")
     status, headers, body = _response(
