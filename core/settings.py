@@ -163,6 +163,8 @@ else:
                 # Every hot statement has an index. Where statistics say that a table is empty, as after ANALYZE before
                 # the first sale, prepared plans would scan the whole table until the next ANALYZE.
                 "-c enable_seqscan=off",
+                # And by that index each joined row is found alone; a merge would read a table up to it.
+                "-c enable_mergejoin=off",
                 # A snapshot older than its lock would sell a seat twice: see reservations/claims.py.
                 "-c default_transaction_isolation=read\\ committed",
             ]

@@ -44,6 +44,11 @@ def with_and_without_slash(patterns: list[URLPattern], prefix: str = "") -> Iter
 
 
 CANONICAL = [
+    # The busiest first: Django tries them in this order.
+    path("shows/<id:show_id>/book/", bookings.BookView.as_view(), name="book"),
+    path("shows/<id:show_id>/holds/", holds.HoldsView.as_view(), name="holds"),
+    path("holds/<id:hold_id>/confirm/", holds.ConfirmView.as_view(), name="confirm"),
+    path("shows/<id:show_id>/seats/", seats.SeatMapView.as_view(), name="seat-map"),
     path("signup", accounts.SignupView.as_view(), name="signup"),
     path("login", accounts.LoginView.as_view(), name="login"),
     path("token/refresh/", accounts.RefreshView.as_view(), name="refresh"),
@@ -53,12 +58,8 @@ CANONICAL = [
     path("movies/<id:movie_id>/", movies.MovieView.as_view(), name="movie"),
     path("movies/<id:movie_id>/shows/", shows.MovieShowsView.as_view(), name="movie-shows"),
     path("shows/<id:show_id>/", shows.ShowView.as_view(), name="show"),
-    path("shows/<id:show_id>/seats/", seats.SeatMapView.as_view(), name="seat-map"),
     path("shows/<id:show_id>/best-seats/", seats.BestSeatsView.as_view(), name="best-seats"),
-    path("shows/<id:show_id>/book/", bookings.BookView.as_view(), name="book"),
-    path("shows/<id:show_id>/holds/", holds.HoldsView.as_view(), name="holds"),
     path("holds/<id:hold_id>/", holds.HoldView.as_view(), name="hold"),
-    path("holds/<id:hold_id>/confirm/", holds.ConfirmView.as_view(), name="confirm"),
     path("holds/<id:hold_id>/extend/", holds.ExtendView.as_view(), name="extend"),
     path("my-holds/", holds.MyHoldsView.as_view(), name="my-holds"),
     path("bookings/<id:booking_id>/", bookings.BookingView.as_view(), name="booking"),

@@ -8,6 +8,9 @@ from datetime import UTC, datetime
 
 import orjson
 
+# Collected for each record, and written in none of the lines.
+logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 _process, _numbers = uuid.uuid4().hex[:20], itertools.count()
