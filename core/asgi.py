@@ -13,5 +13,5 @@ django.setup()
 from core.hashers import limit_hashing_threads  # noqa: E402
 from core.server.application import Application  # noqa: E402
 
-limit_hashing_threads(1)
-application = Application(threads=settings.THREADS + 1)  # one of them may be hashing a password
+limit_hashing_threads()
+application = Application(threads=settings.THREADS + 2)  # one may be hashing a password, and one waiting to

@@ -21,29 +21,43 @@ class Argon2(Argon2PasswordHasher):
     parallelism = 1
 
 
-_slots: threading.Semaphore | None = None
+SECONDS_TO_WAIT = 0.5  # for the turn to hash; a hash takes a tenth of that
+
+_hashing: threading.Semaphore | None = None
+_waiting = threading.Semaphore(1)
 
 
-def limit_hashing_threads(threads: int) -> None:
-    """Limit the threads of this process that hash at once; core.asgi calls it."""
-    global _slots
-    _slots = threading.Semaphore(threads)
+def limit_hashing_threads() -> None:
+    """Let one thread of this process hash, and one wait for its turn; core.asgi calls it."""
+    global _hashing
+    _hashing = threading.Semaphore(1)
 
 
 @contextmanager
 def hashing_slot() -> Iterator[None]:
-    """Hash in this thread, unless too many other threads are hashing.
+    """Hash in this thread, after the one that hashes now.
 
-    A hash takes as long as many bookings. A thread never waits for its turn: core.server retries the request.
+    A hash takes as long as many bookings. One thread waits, so that there is always a next hash; no other does:
+    core.server retries its request.
 
-    :raises LockNotAvailable: too many are hashing; nothing was done.
+    :raises LockNotAvailable: another thread waits already; nothing was done.
     """
-    if _slots is None:
+    if _hashing is None:
         yield
         return
-    if not _slots.acquire(blocking=False):
-        raise LockNotAvailable
+    if not _hashing.acquire(blocking=False):
+        _wait_for_turn(_hashing)
     try:
         yield
     finally:
-        _slots.release()
+        _hashing.release()
+
+
+def _wait_for_turn(hashing: threading.Semaphore) -> None:
+    if not _waiting.acquire(blocking=False):
+        raise LockNotAvailable
+    try:
+        if not hashing.acquire(timeout=SECONDS_TO_WAIT):
+            raise LockNotAvailable
+    finally:
+        _waiting.release()

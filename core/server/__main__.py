@@ -36,7 +36,7 @@ def main() -> None:
         "--threads",
         type=int,
         default=2,
-        help="threads a worker; one more is added, since one may be hashing a password",
+        help="threads a worker; two more are added, since one may be hashing a password, and one waiting to",
     )
     arguments = parser.parse_args()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "core.settings")

@@ -267,17 +267,35 @@ class TestLocks:
 class TestHashing:
     @pytest.fixture(autouse=True)
     def _one_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(hashers, "_slots", None)
-        hashers.limit_hashing_threads(1)
+        monkeypatch.setattr(hashers, "_hashing", None)
+        hashers.limit_hashing_threads()
 
-    def test_one_thread_hashes_and_others_are_refused_at_once(self) -> None:
+    def test_one_thread_hashes__another_waits_and_a_third_is_refused_at_once(self) -> None:
+        order: list[str] = []
+
+        def hash_next() -> None:
+            with hashers.hashing_slot():
+                order.append("second")
+
+        second = threading.Thread(target=hash_next)
+        with hashers.hashing_slot():
+            second.start()
+            time.sleep(0.1)
+            with pytest.raises(LockNotAvailable), hashers.hashing_slot():
+                order.append("third")
+            order.append("first")
+        second.join()
+        assert order == ["first", "second"]
+
+    def test_one_that_waits_too_long_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(hashers, "SECONDS_TO_WAIT", 0.01)
         with hashers.hashing_slot(), pytest.raises(LockNotAvailable), hashers.hashing_slot():
             raise AssertionError("unreachable")
         with hashers.hashing_slot():  # it is free again
             pass
 
     @pytest.mark.django_db(transaction=True)
-    def test_login_while_another_hashes__waits_without_a_thread(self, application: Application) -> None:
+    def test_login_while_another_hashes__waits_and_others_are_served(self, application: Application) -> None:
         body = b'{"username": "nobody", "password": "whatever"}'
         event = {"type": "http.request", "body": body}
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
