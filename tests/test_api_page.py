@@ -275,7 +275,7 @@ LIMITS: dict[str, Callable[[], list[float]]] = {
     "idempotency key": lambda: [1, 255, idempotency.RETENTION.total_seconds() / 3600],
     "request": lambda: [settings.DATA_UPLOAD_MAX_MEMORY_SIZE, MAX_DEPTH, RequestTimeout.seconds],
     "GraphQL query": lambda: [limits.MAX_DEPTH, limits.MAX_ALIASES, limits.MAX_TOKENS, limits.MAX_VALUES],
-    "stream": lambda: [streams.HEARTBEAT, streams.LONGEST_SEND, streams.MOST_STREAMS],
+    "stream": lambda: [streams.HEARTBEAT, streams.SECONDS_TO_SEND, streams.MAX_STREAMS],
 }
 
 

@@ -21,9 +21,9 @@ from core.observability import metrics
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
-MOST_STREAMS = 5000  # a worker; each takes some 30 kB
+MAX_STREAMS = 5000  # a worker; each takes some 30 kB
 HEARTBEAT = 15.0  # seconds; proxies take a longer silence for an end
-LONGEST_SEND = 10.0  # seconds in which a client has to take what it is sent
+SECONDS_TO_SEND = 10.0  # seconds in which a client has to take what it is sent
 
 _COMMENT = b":\n\n"
 
@@ -75,7 +75,7 @@ class Streams:
 
         :raises Overloaded: there are.
         """
-        if len(self._open) >= MOST_STREAMS:
+        if len(self._open) >= MAX_STREAMS:
             response.source.close()
             raise Overloaded
 
@@ -148,7 +148,7 @@ class _Stream:
     async def _send_piece(self, piece: bytes) -> None:
         """Send to a client; the server takes no more from us than the client takes from it."""
         try:
-            async with asyncio.timeout(LONGEST_SEND):
+            async with asyncio.timeout(SECONDS_TO_SEND):
                 await self._send({"type": "http.response.body", "body": piece, "more_body": True})
         except TimeoutError:
             self.end("slow")

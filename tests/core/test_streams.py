@@ -143,7 +143,7 @@ class TestEnds:
         live(story)
 
     def test_when_the_client_does_not_read(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(module, "LONGEST_SEND", 0.5)
+        monkeypatch.setattr(module, "SECONDS_TO_SEND", 0.5)
 
         async def story() -> None:
             client = Client()
@@ -180,7 +180,7 @@ def test_shows_that_it_is_alive(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_too_many_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_STREAMS", 1)
+    monkeypatch.setattr(module, "MAX_STREAMS", 1)
 
     async def story() -> None:
         client = Client()

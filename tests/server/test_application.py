@@ -349,7 +349,7 @@ def test_streams_wait_in_no_thread(application: Application, monkeypatch: pytest
 
 
 def test_streams_beyond_the_limit_are_refused(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.server.streams.MOST_STREAMS", 0)
+    monkeypatch.setattr("core.server.streams.MAX_STREAMS", 0)
     source = Source()
     monkeypatch.setattr(application, "get_response", lambda request: EventStream(b"first", source))
     answer = ask(application, "/graphql/")
