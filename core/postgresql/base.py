@@ -32,12 +32,6 @@ class Connection(psycopg.Connection[Any]):
             raise
 
 
-class UTCLoader(TimestamptzLoader):
-    """Reads times in C, as the session has them; Django's loader is slow in long lists."""
-
-    timezone = UTC  # Django looks at it, and registers its own loader where another zone is asked for
-
-
 class DatabaseWrapper(base.DatabaseWrapper):
     def get_connection_params(self) -> dict[str, Any]:
         parameters = super().get_connection_params()
@@ -48,9 +42,15 @@ class DatabaseWrapper(base.DatabaseWrapper):
         self.isolation_level = IsolationLevel.READ_COMMITTED
         connection = Connection.connect(**conn_params)
         connection.answer_within = self._answer_within
-        if self.timezone is UTC:
-            connection.adapters.register_loader("timestamptz", UTCLoader)
         return connection
+
+    def create_cursor(self, name: str | None = None) -> Any:
+        """Make a cursor that reads times in UTC in C; Django's loader is slow in long lists."""
+        if name or self.timezone is not UTC:
+            return super().create_cursor(name)
+        cursor = self.connection.cursor()
+        cursor.adapters.register_loader("timestamptz", TimestamptzLoader)
+        return cursor
 
     def is_usable(self) -> bool:
         """Check that the server has not closed the connection.
