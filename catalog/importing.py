@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie
+from catalog.models import MAX_DURATION, MAX_TITLE_LENGTH, Movie
 from core.database import durable_transaction
 
 _COLUMNS = ("title", "duration_minutes")
@@ -48,12 +48,12 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
     title, duration = (row["title"] or "").strip(), (row["duration_minutes"] or "").strip()
     if not title:
         return BadRow(line, "the title is missing")
-    if len(title) > LONGEST_TITLE:
-        return BadRow(line, f"the title is longer than {LONGEST_TITLE} characters")
+    if len(title) > MAX_TITLE_LENGTH:
+        return BadRow(line, f"the title is longer than {MAX_TITLE_LENGTH} characters")
     if "\0" in title:
         return BadRow(line, "the title contains a null character")
-    if not (duration.isascii() and duration.isdecimal() and len(duration) < 9 and 1 <= int(duration) <= LONGEST_MOVIE):
-        return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {LONGEST_MOVIE}")
+    if not (duration.isascii() and duration.isdecimal() and len(duration) < 9 and 1 <= int(duration) <= MAX_DURATION):
+        return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {MAX_DURATION}")
     return Movie(title=title, duration_minutes=int(duration))
 
 

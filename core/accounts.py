@@ -23,7 +23,7 @@ from core.hashers import hashing_slot
 from core.models import Account, User
 from core.throttling import consume, consume_for_account
 
-LONGEST_PASSWORD = 1000
+MAX_PASSWORD_LENGTH = 1000
 
 
 @dataclass(frozen=True)
@@ -160,8 +160,8 @@ def _validate(user: User, password: str) -> None:
         validate_password(password, user)
     except ValidationError as refused:
         errors["password"] = list(refused.messages)
-    if len(password) > LONGEST_PASSWORD:
-        errors.setdefault("password", []).append(f"At most {LONGEST_PASSWORD} characters.")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        errors.setdefault("password", []).append(f"At most {MAX_PASSWORD_LENGTH} characters.")
     if "\0" in password:
         errors.setdefault("password", []).append("Null characters are not allowed.")
     if errors:

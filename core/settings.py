@@ -40,7 +40,7 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 JWT_SIGNING_KEY = os.environ.get("JWT_SIGNING_KEY", "")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS")
 
-_SHORTEST_KEY = 50  # what Django's own deployment check asks of SECRET_KEY
+_MIN_KEY_LENGTH = 50  # what Django's own deployment check asks of SECRET_KEY
 
 if DEBUG:
     SECRET_KEY = SECRET_KEY or "development-only: known to everybody who reads this repository"
@@ -48,9 +48,9 @@ if DEBUG:
 else:
     _wrong = [f"{name} is not set" for name in ("SECRET_KEY", "JWT_SIGNING_KEY") if not globals()[name]]
     _wrong += [
-        f"{name} is shorter than {_SHORTEST_KEY} characters"
+        f"{name} is shorter than {_MIN_KEY_LENGTH} characters"
         for name in ("SECRET_KEY", "JWT_SIGNING_KEY")
-        if 0 < len(globals()[name]) < _SHORTEST_KEY
+        if 0 < len(globals()[name]) < _MIN_KEY_LENGTH
     ]
     if SECRET_KEY and SECRET_KEY == JWT_SIGNING_KEY:
         _wrong.append("SECRET_KEY and JWT_SIGNING_KEY are equal")

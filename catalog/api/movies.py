@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import programme
-from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie, MovieQuerySet, movies_version
+from catalog.models import MAX_DURATION, MAX_TITLE_LENGTH, Movie, MovieQuerySet, movies_version
 from core.api.etags import respond_with_etag
 from core.api.fields import StrictIntegerField, TextField
 from core.api.operations import operation
@@ -30,9 +30,9 @@ class MovieSerializer(FastSerializer):
     """A movie."""
 
     id = serializers.IntegerField(read_only=True)
-    title = TextField(trim_whitespace=True, max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
+    title = TextField(trim_whitespace=True, max_length=MAX_TITLE_LENGTH, help_text="1 to 255 characters.")
     duration_minutes = StrictIntegerField(
-        min_value=1, max_value=LONGEST_MOVIE, help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}."
+        min_value=1, max_value=MAX_DURATION, help_text=f"Running time in minutes, 1 to {MAX_DURATION}."
     )
 
     @staticmethod
@@ -46,7 +46,7 @@ class MovieQuery(PageQuery):
     search = TextField(
         required=False,
         allow_blank=True,
-        max_length=LONGEST_TITLE,
+        max_length=MAX_TITLE_LENGTH,
         help_text="Movies whose title contains this, without regard to case.",
     )
     ordering = serializers.ChoiceField(

@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import accounts
-from core.accounts import LONGEST_PASSWORD
+from core.accounts import MAX_PASSWORD_LENGTH
 from core.api.fields import TextField
 from core.api.operations import operation
 from core.api.serializers import FastSerializer
@@ -57,10 +57,11 @@ class SignupSerializer(FastSerializer):
     password = NewPasswordField(
         write_only=True,
         min_length=8,
-        max_length=LONGEST_PASSWORD,
+        max_length=MAX_PASSWORD_LENGTH,
         error_messages={"min_length": "This password is too short. It must contain at least {min_length} characters."},
         style={"input_type": "password"},
-        help_text=f"8 to {LONGEST_PASSWORD} characters, not common, not all digits, not like the name; taken as it is.",
+        help_text=f"8 to {MAX_PASSWORD_LENGTH} characters, not common, not all digits, not like the name; "
+        "taken as it is.",
     )
 
 
