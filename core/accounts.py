@@ -13,9 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
-from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from core.database import durable_transaction, refusal_of, violates
 from core.errors import AccountInactive, Busy, Invalid, LockNotAvailable, NoActiveAccount, TokenNotValid
@@ -62,7 +60,7 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     user.set_password(password)
     try:
         with _not_again():
-            _insert(user)
+            durable_transaction(user.save)(force_insert=True)
     except IntegrityError as error:  # of two at once, only the unique constraint decides
         raise Invalid(errors=_duplicate_errors(error)) from error
     return user
@@ -83,7 +81,7 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
             user = authenticate(username=username, password=password)
             if not isinstance(user, User):
                 raise NoActiveAccount
-            return _issue(user)
+            return durable_transaction(_issue)(user)
     except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
         raise NoActiveAccount from error
 
@@ -108,7 +106,7 @@ def log_out(*, token: str) -> None:
 
     :raises TokenNotValid: malformed, expired or already revoked, or its account is inactive.
     """
-    _revoke(_decode(RefreshToken, token))
+    _revoke(token)
 
 
 @dataclass(frozen=True)
@@ -168,11 +166,6 @@ def _validate(user: User, password: str) -> None:
         raise Invalid(errors=errors)
 
 
-@durable_transaction
-def _insert(user: User) -> None:
-    user.save(force_insert=True)
-
-
 def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
     if violates(error, "given_email_is_unique_without_case"):
         return {"email": ["A user with that email address already exists."]}
@@ -180,52 +173,31 @@ def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
 
 
 @durable_transaction
+def _exchange(token: str) -> TokenPair:
+    return _issue(_revoke(token))
+
+
 def _issue(user: User) -> TokenPair:
     token = RefreshToken.for_user(user)
     return TokenPair(access=str(token.access_token), refresh=str(token))
 
 
-@durable_transaction
-def _exchange(token: str) -> TokenPair:
-    old = _decode(RefreshToken, token)
-    user = _owner(old)
-    _revoke(old)
-    new = RefreshToken.for_user(user)
-    return TokenPair(access=str(new.access_token), refresh=str(new))
-
-
-def _revoke(token: RefreshToken) -> None:
-    """Blacklist the token; of many at once, the unique constraint lets one through."""
-    outstanding, _ = OutstandingToken.objects.get_or_create(
-        jti=token["jti"],
-        defaults={
-            "user": _owner(token),
-            "token": str(token),
-            "created_at": token.current_time,
-            "expires_at": datetime_from_epoch(token["exp"]),
-        },
-    )
-    _, first = BlacklistedToken.objects.get_or_create(token=outstanding)
+def _revoke(token: str) -> User:
+    """Blacklist a refresh token; of many at once, the unique constraint lets one through."""
+    refresh_token = _decode(RefreshToken, token)
+    user = user_of(_bearer(refresh_token))
+    _, first = refresh_token.blacklist()
     if not first:
         raise TokenNotValid
+    return user
 
 
 def _decode(kind: type[Any], token: str) -> Any:
     try:
         return kind(token)
-    except (
-        TokenError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        OSError,
-    ) as error:  # or a claim that was not written here
+    # Or a claim that was not written here:
+    except (TokenError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise TokenNotValid from error
-
-
-def _owner(token: Token) -> User:
-    return user_of(_bearer(token))
 
 
 def _bearer(token: Token) -> Bearer:

@@ -45,13 +45,6 @@ class Operation(Generic[R]):
     refusals: Iterable[type[DomainError]]
 
 
-@dataclass(frozen=True)
-class _Outcome(Generic[R]):
-    result: R | None = None
-    refusal: DomainError | None = None
-    is_replayed: bool = False
-
-
 def execute_once(
     operation: Operation[R],
     verb: Callable[..., R],
@@ -79,16 +72,14 @@ def execute_once(
     except IntegrityError:
         user_of(user)  # raises AccountInactive: if it was deleted at the same moment, a foreign key notices at COMMIT
         raise
-    final: Any = outcome.refusal or outcome.result
-    final.replayed = outcome.is_replayed
-    if outcome.refusal:
-        raise outcome.refusal
-    return final  # type: ignore[no-any-return]
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
 
 
 def _execute_under_key(
     operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, arguments: tuple[Any, ...]
-) -> _Outcome[R]:
+) -> R | DomainError:
     if not re.fullmatch("[!-~]{1,255}", key):
         raise IdempotencyKeyInvalid
     fingerprint = hashlib.sha256(repr((operation.name, *arguments)).encode()).hexdigest()
@@ -105,16 +96,16 @@ def _execute_under_key(
 @durable_transaction
 def _stored_or_new(
     operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, fingerprint: str
-) -> _Outcome[R]:
+) -> R | DomainError:
     user_of(user)  # raises AccountInactive
     if not _claim_key(user, key, fingerprint):
         return _stored(operation, user, key, fingerprint)
-    outcome: _Outcome[R]
+    outcome: R | DomainError
     try:
-        outcome = _Outcome(result=attempt())
-        stored = {"result": operation.dump(outcome.result)}  # type: ignore[arg-type]
+        outcome = attempt()
+        stored = {"result": operation.dump(outcome)}
     except tuple(operation.refusals) as refusal:
-        outcome = _Outcome(refusal=refusal)
+        outcome = refusal
         stored = {"refusal": refusal.code, "facts": refusal.facts}
     IdempotencyKey.objects.filter(user=user.pk, key=key).update(outcome=stored)
     return outcome
@@ -144,14 +135,18 @@ def _claim_key(user: Account, key: str, fingerprint: str) -> bool:
         raise
 
 
-def _stored(operation: Operation[R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
+def _stored(operation: Operation[R], user: Account, key: str, fingerprint: str) -> R | DomainError:
     row = IdempotencyKey.objects.get(user=user.pk, key=key)
     if row.fingerprint != fingerprint:
         raise IdempotencyKeyReused
-    if "refusal" not in row.outcome:
-        return _Outcome(result=operation.load(row.outcome["result"]), is_replayed=True)
-    (refusal,) = [refusal for refusal in operation.refusals if refusal.code == row.outcome["refusal"]]
-    return _Outcome(refusal=refusal(**row.outcome["facts"]), is_replayed=True)
+    outcome: Any
+    if "refusal" in row.outcome:
+        (refusal,) = [refusal for refusal in operation.refusals if refusal.code == row.outcome["refusal"]]
+        outcome = refusal(**row.outcome["facts"])
+    else:
+        outcome = operation.load(row.outcome["result"])
+    outcome.replayed = True
+    return outcome  # type: ignore[no-any-return]
 
 
 def delete_old_keys() -> int:

@@ -1,7 +1,6 @@
 """The exception handler: any exception becomes ``{code, detail, …facts}``."""
 
 import logging
-from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -14,19 +13,6 @@ from core.database import refusal_of
 from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
 
 log = logging.getLogger(__name__)
-
-_STATUSES = {
-    Kind.INVALID: HTTPStatus.BAD_REQUEST,
-    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Kind.CONFLICT: HTTPStatus.CONFLICT,
-    Kind.GONE: HTTPStatus.GONE,
-    Kind.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Kind.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
-    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-}
 
 INTERNAL_ERROR = {"code": "internal_error", "detail": "Something went wrong on our side."}
 
@@ -64,9 +50,9 @@ def as_refusal(exc: Exception) -> DomainError | None:
     return refusal_of(exc)
 
 
-def status_of(refusal: DomainError) -> HTTPStatus:
+def status_of(refusal: DomainError) -> int:
     """Give the HTTP status of a refusal."""
-    return _STATUSES[refusal.kind]
+    return refusal.kind.value
 
 
 def refusal_body(refusal: DomainError) -> dict[str, Any]:
