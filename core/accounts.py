@@ -106,7 +106,7 @@ def log_out(*, token: str) -> None:
 
     :raises TokenNotValid: malformed, expired or already revoked, or its account is inactive.
     """
-    _revoke(token)
+    _revoke(_decode(RefreshToken, token))
 
 
 @dataclass(frozen=True)
@@ -174,7 +174,10 @@ def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
 
 @durable_transaction
 def _exchange(token: str) -> TokenPair:
-    return _issue(_revoke(token))
+    old = _decode(RefreshToken, token)
+    user = user_of(_bearer(old))
+    _revoke(old)
+    return _issue(user)
 
 
 def _issue(user: User) -> TokenPair:
@@ -182,20 +185,18 @@ def _issue(user: User) -> TokenPair:
     return TokenPair(access=str(token.access_token), refresh=str(token))
 
 
-def _revoke(token: str) -> User:
-    """Blacklist a refresh token; of many at once, the unique constraint lets one through."""
-    refresh_token = _decode(RefreshToken, token)
-    user = user_of(_bearer(refresh_token))
-    _, first = refresh_token.blacklist()
-    if not first:
+def _revoke(token: RefreshToken) -> None:
+    """Blacklist the token; of many at once, the unique constraint lets one through."""
+    user_of(_bearer(token))  # raises AccountInactive
+    pair: Any = token.blacklist()  # the row and whether it is new, although it is annotated as the row
+    if not pair[1]:
         raise TokenNotValid
-    return user
 
 
 def _decode(kind: type[Any], token: str) -> Any:
     try:
         return kind(token)
-    # Or a claim that was not written here:
+    # The others come of claims that were not written here.
     except (TokenError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise TokenNotValid from error
 
