@@ -3,6 +3,7 @@
 import functools
 import logging
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -29,14 +30,7 @@ _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _BUSY = {"57014", *_ROLLED_BACK}  # query_canceled (statement_timeout)
 _UNAVAILABLE_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator intervention, system
 _UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
-_SQLITE_UNAVAILABLE = (
-    "readonly database",
-    "unable to open",
-    "disk I/O error",
-    "is full",
-    "malformed",
-    "not a database",
-)
+_SQLITE_UNAVAILABLE = re.compile("readonly database|unable to open|disk I/O error|is full|malformed|not a database")
 
 
 class RaceLost(Exception):
@@ -176,7 +170,7 @@ def _refusal_without_sqlstate(error: Exception) -> DomainError | None:
     if "database is locked" in message or "database table is locked" in message:
         return Busy()
     if isinstance(error.__cause__, sqlite3.Error):
-        return DatabaseUnavailable() if any(part in message for part in _SQLITE_UNAVAILABLE) else None
+        return DatabaseUnavailable() if _SQLITE_UNAVAILABLE.search(message) else None
     return DatabaseUnavailable() if isinstance(error, OperationalError | InterfaceError) else None
 
 

@@ -40,24 +40,22 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 JWT_SIGNING_KEY = os.environ.get("JWT_SIGNING_KEY", "")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS")
 
-_MIN_KEY_LENGTH = 50  # what Django's own deployment check asks of SECRET_KEY
-
 if DEBUG:
     SECRET_KEY = SECRET_KEY or "development-only: known to everybody who reads this repository"
     JWT_SIGNING_KEY = JWT_SIGNING_KEY or "development-only: signs tokens that nobody should trust"
 else:
-    _wrong = [f"{name} is not set" for name in ("SECRET_KEY", "JWT_SIGNING_KEY") if not globals()[name]]
-    _wrong += [
-        f"{name} is shorter than {_MIN_KEY_LENGTH} characters"
-        for name in ("SECRET_KEY", "JWT_SIGNING_KEY")
-        if 0 < len(globals()[name]) < _MIN_KEY_LENGTH
-    ]
+    _problems = []
+    for _name, _key in (("SECRET_KEY", SECRET_KEY), ("JWT_SIGNING_KEY", JWT_SIGNING_KEY)):
+        if not _key:
+            _problems.append(f"{_name} is not set")
+        elif len(_key) < 50:  # what Django's own deployment check asks of SECRET_KEY
+            _problems.append(f"{_name} is shorter than 50 characters")
     if SECRET_KEY and SECRET_KEY == JWT_SIGNING_KEY:
-        _wrong.append("SECRET_KEY and JWT_SIGNING_KEY are equal")
+        _problems.append("SECRET_KEY and JWT_SIGNING_KEY are equal")
     if not ALLOWED_HOSTS:
-        _wrong.append("ALLOWED_HOSTS is not set")
-    if _wrong:
-        raise ImproperlyConfigured(f"Production does not start: {'; '.join(_wrong)}. For development set DEBUG=1.")
+        _problems.append("ALLOWED_HOSTS is not set")
+    if _problems:
+        raise ImproperlyConfigured(f"Production does not start: {'; '.join(_problems)}. For development set DEBUG=1.")
 
 # --- Applications -----------------------------------------------------------------------------
 
@@ -106,7 +104,6 @@ APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.u
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -186,10 +183,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
-PASSWORD_HASHERS = [
-    "core.hashers.Argon2",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
+PASSWORD_HASHERS = ["core.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 
 SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY,
@@ -243,20 +237,7 @@ REST_FRAMEWORK = {
 }
 
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Movie ticket booking",
-    "DESCRIPTION": (
-        "Movies, their shows, and numbered seats that are never sold twice.\n\n"
-        "Send `Authorization: Bearer <access>` with the token that `POST /login` gives. "
-        "Every error is `{code, detail}` and the refusal's facts: `code` is for programs and stays, "
-        "`detail` is for people and may change. A 4xx promises that nothing happened; a 2xx promises that it is "
-        "durable. A 503 promises that nothing happened too, but for `outcome_unknown`: the database was lost under the "
-        "request, which may have been done. Send an `Idempotency-Key`, and sending it again is safe. "
-        "An unknown address is 404, and a method that an address has not is 405 with `Allow`.\n\n"
-        "Times are ISO 8601 with an offset, UTC in answers. Lists are plain arrays, paged by `limit` and `offset`. "
-        "Each address answers with and without its trailing slash. The same rules are served over GraphQL at "
-        "`/graphql/`."
-    ),
-    "VERSION": "1.0.0",
+    **yaml.safe_load((BASE_DIR / "core" / "api" / "description.yaml").read_text()),  # title, description, version, tags
     "APPEND_COMPONENTS": yaml.safe_load((BASE_DIR / "core" / "api" / "components.yaml").read_text()),
     "SORT_OPERATIONS": False,  # they come in the order of core.urls
     "COMPONENT_SPLIT_REQUEST": True,
@@ -271,15 +252,6 @@ SPECTACULAR_SETTINGS = {
         "id": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**18 - 1, "example": 1}
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "TAGS": [
-        {"name": "accounts", "description": "Signing up, logging in, and the life of a token."},
-        {"name": "movies", "description": "What is shown. Everybody may read, staff may write."},
-        {"name": "shows", "description": "Where and when it is shown. Everybody may read, staff may write."},
-        {"name": "seats", "description": "Seat maps, the best seats, and seats that are not sold."},
-        {"name": "holds", "description": "Seats that are kept for some minutes: hold, pay, confirm."},
-        {"name": "bookings", "description": "Numbered seats: one's own bookings, and nobody else's."},
-        {"name": "service", "description": "The service itself."},
-    ],
     "ENUM_NAME_OVERRIDES": {
         "BookingStatus": "reservations.models.Booking.Status",
         "SeatStatus": "reservations.seat_map.STATES",
@@ -320,9 +292,7 @@ CSRF_COOKIE_HTTPONLY = True
 
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^livez/?$", r"^readyz/?$"]  # probes come over plain HTTP
-    if METRICS_TOKEN:
-        SECURE_REDIRECT_EXEMPT += [r"^metrics/?$"]  # so does Prometheus
+    SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)/?$"]  # probes and Prometheus come over plain HTTP
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -349,12 +319,7 @@ TIME_ZONE = "UTC"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {
-        "has_traceback": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": "ext://core.observability.logs.has_traceback",
-        },
-    },
+    "filters": {"has_traceback": {"()": "core.observability.logs.TracebackFilter"}},
     "formatters": {"line": {"()": "core.observability.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

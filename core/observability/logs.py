@@ -21,9 +21,11 @@ def new_request_id() -> str:
     return f"{_process}{next(_numbers):012x}"
 
 
-def has_traceback(record: logging.LogRecord) -> bool:
-    """Pass errors with a traceback; Django's other lines repeat the request log."""
-    return bool(record.exc_info)
+class TracebackFilter(logging.Filter):
+    """Passes errors with a traceback; Django's other lines repeat the request log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
 
 
 class JSONFormatter(logging.Formatter):
