@@ -79,15 +79,11 @@ class MoviesView(APIView):
     @operation("addMovie", "Add a movie", request=MovieSerializer, response=MovieSerializer, status=201)
     def post(self, request: Request) -> Response:
         """Staff only."""
-        serializer = MovieSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        movie = programme.add_movie(**serializer.validated_data)
+        movie = programme.add_movie(**self.validated_data())
         return Response(MovieSerializer(movie).data, status=201)
 
     def _render(self, request: Request) -> tuple[bytes, dict[str, str]]:
-        serializer = MovieQuery(data=request.query_params)
-        serializer.is_valid(raise_exception=True)
-        query = serializer.validated_data
+        query = self.validated_data()
         movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
         paginator = LimitOffsetPagination()
         page = paginator.paginate_queryset(movies, request, view=self)
@@ -104,17 +100,15 @@ class MovieView(APIView):
         return Response(MovieSerializer(get_object_or_404(Movie, pk=movie_id)).data)
 
     @operation("replaceMovie", "Replace a movie", request=MovieSerializer, response=MovieSerializer)
-    def put(self, request: Request, movie_id: int, *, partial: bool = False) -> Response:
+    def put(self, request: Request, movie_id: int) -> Response:
         """Staff only. All fields."""
-        serializer = MovieSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        movie = programme.change_movie(movie_id=movie_id, **serializer.validated_data)
+        movie = programme.change_movie(movie_id=movie_id, **self.validated_data())
         return Response(MovieSerializer(movie).data)
 
     @operation("changeMovie", "Change a movie", request=MovieSerializer, response=MovieSerializer)
     def patch(self, request: Request, movie_id: int) -> Response:
         """Staff only. The fields that are sent."""
-        return self.put(request, movie_id, partial=True)
+        return self.put(request, movie_id)
 
     @operation("deleteMovie", "Delete a movie", refusals=[Protected])
     def delete(self, request: Request, movie_id: int) -> Response:

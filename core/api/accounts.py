@@ -104,9 +104,7 @@ class SignupView(PublicAPIView):
     )
     def post(self, request: Request) -> Response:
         """Names and e-mail addresses are unique without regard to case."""
-        serializer = SignupSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        user = accounts.sign_up(**serializer.validated_data, address=client_address(request))
+        user = accounts.sign_up(**self.validated_data(), address=client_address(request))
         return Response(UserSerializer(user).data, status=201)
 
 
@@ -122,9 +120,7 @@ class LoginView(PublicAPIView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a name and a password for a pair of tokens."""
-        serializer = LoginSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        pair = accounts.log_in(**serializer.validated_data, address=client_address(request))
+        pair = accounts.log_in(**self.validated_data(), address=client_address(request))
         return Response(TokenPairSerializer(pair).data)
 
 
@@ -140,9 +136,7 @@ class RefreshView(PublicAPIView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair; the old refresh token is spent."""
-        serializer = RefreshTokenSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        pair = accounts.refresh(token=serializer.validated_data["refresh"], address=client_address(request))
+        pair = accounts.refresh(token=self.validated_data()["refresh"], address=client_address(request))
         return Response(TokenPairSerializer(pair).data)
 
 
@@ -150,9 +144,7 @@ class LogoutView(PublicAPIView):
     @operation("logout", "Log out", request=RefreshTokenSerializer, refusals=[TokenNotValid], metric="logout")
     def post(self, request: Request) -> Response:
         """Spend the refresh token. Access tokens end by themselves, within 15 minutes."""
-        serializer = RefreshTokenSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        accounts.log_out(token=serializer.validated_data["refresh"])
+        accounts.log_out(token=self.validated_data()["refresh"])
         return Response(status=204)
 
 
