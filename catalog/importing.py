@@ -61,11 +61,7 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
 def add_new_movies(movies: Sequence[Movie]) -> int:
     """Save the movies that do not exist yet, by title and duration; return how many."""
     known = set(Movie.objects.values_list("title", "duration_minutes"))
-    new = []
-    for movie in movies:
-        key = (movie.title, movie.duration_minutes)
-        if key not in known:
-            known.add(key)
-            new.append(movie)
+    by_key = {(movie.title, movie.duration_minutes): movie for movie in movies}
+    new = [movie for key, movie in by_key.items() if key not in known]
     Movie.objects.bulk_create(new, batch_size=_BATCH)
     return len(new)

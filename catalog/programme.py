@@ -40,7 +40,7 @@ def delete_movie(*, movie_id: int) -> None:
     :raises Busy: its shows were locked for too long.
     """
     try:
-        _delete(movie_id)
+        durable_transaction(lambda: lock_movie(movie_id=movie_id).delete())()
     except (ProtectedError, IntegrityError) as error:
         raise Protected from error
 
@@ -55,8 +55,3 @@ def lock_movie(*, movie_id: int) -> Movie:
         raise NotFound
     Show.objects.filter(movie=movie).lock()
     return movie
-
-
-@durable_transaction
-def _delete(movie_id: int) -> None:
-    lock_movie(movie_id=movie_id).delete()

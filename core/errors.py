@@ -107,25 +107,36 @@ class Throttled(DomainError):
 
 
 @dataclass(eq=False)
-class Busy(DomainError):
-    """A lock or a statement took too long, or rivals won every attempt."""
+class Unavailable(DomainError):
+    """Base class of what a later attempt may get."""
 
     kind = Kind.UNAVAILABLE
-    code = "busy"
-    message = "The server is busy. Nothing was changed; please retry."
 
     retry_after: int = 1
+
+
+class Busy(Unavailable):
+    """A lock or a statement took too long, or rivals won every attempt."""
+
+    code = "busy"
+    message = "The server is busy. Nothing was changed; please retry."
 
 
 class LockNotAvailable(Busy):
     """A row or advisory lock was not available in time."""
 
 
+class Overloaded(Unavailable):
+    """More requests arrive than can be answered in time."""
+
+    code = "overloaded"
+    message = "The server is overloaded. Nothing was changed; please retry."
+
+
 @dataclass(eq=False)
-class DatabaseUnavailable(DomainError):
+class DatabaseUnavailable(Unavailable):
     """The database can't be reached, or is read-only."""
 
-    kind = Kind.UNAVAILABLE
     code = "database_unavailable"
     message = "The database is not available. Nothing was changed; please retry later."
 
@@ -133,25 +144,13 @@ class DatabaseUnavailable(DomainError):
 
 
 @dataclass(eq=False)
-class OutcomeUnknown(DomainError):
+class OutcomeUnknown(Unavailable):
     """The database connection was lost during a write, which may have been done."""
 
-    kind = Kind.UNAVAILABLE
     code = "outcome_unknown"
     message = "The database connection was lost during the write. It may have been done: check before you retry."
 
     retry_after: int = 2
-
-
-@dataclass(eq=False)
-class Overloaded(DomainError):
-    """More requests arrive than can be answered in time."""
-
-    kind = Kind.UNAVAILABLE
-    code = "overloaded"
-    message = "The server is overloaded. Nothing was changed; please retry."
-
-    retry_after: int = 1
 
 
 @dataclass(eq=False)

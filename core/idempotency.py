@@ -15,19 +15,10 @@ from typing import Any, Generic, TypeVar
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
+from core import errors
 from core.accounts import user_of
 from core.database import durable_transaction, refusal_of
-from core.errors import (
-    AccountInactive,
-    Busy,
-    DatabaseUnavailable,
-    DomainError,
-    IdempotencyInProgress,
-    IdempotencyKeyInvalid,
-    IdempotencyKeyReused,
-    LockNotAvailable,
-    OutcomeUnknown,
-)
+from core.errors import DomainError
 from core.models import Account, IdempotencyKey
 
 R = TypeVar("R")
@@ -81,15 +72,15 @@ def _execute_under_key(
     operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, arguments: tuple[Any, ...]
 ) -> R | DomainError:
     if not re.fullmatch("[!-~]{1,255}", key):
-        raise IdempotencyKeyInvalid
+        raise errors.IdempotencyKeyInvalid
     fingerprint = hashlib.sha256(repr((operation.name, *arguments)).encode()).hexdigest()
     try:
         return _stored_or_new(operation, attempt, user, key, fingerprint)
-    except OutcomeUnknown as lost:
+    except errors.OutcomeUnknown as lost:
         # The key's row says whether the first attempt was committed; if it is still committing, this one waits for it.
         try:
             return _stored_or_new(operation, attempt, user, key, fingerprint)
-        except (Busy, DatabaseUnavailable, AccountInactive, IntegrityError):
+        except (errors.Busy, errors.DatabaseUnavailable, errors.AccountInactive, IntegrityError):
             raise lost from None  # the first attempt may have been committed, whatever the second says
 
 
@@ -130,15 +121,15 @@ def _claim_key(user: Account, key: str, fingerprint: str) -> bool:
             )
             return cursor.fetchone() is not None
     except OperationalError as error:
-        if isinstance(refusal_of(error), LockNotAvailable):
-            raise IdempotencyInProgress from error
+        if isinstance(refusal_of(error), errors.LockNotAvailable):
+            raise errors.IdempotencyInProgress from error
         raise
 
 
 def _stored(operation: Operation[R], user: Account, key: str, fingerprint: str) -> R | DomainError:
     row = IdempotencyKey.objects.get(user=user.pk, key=key)
     if row.fingerprint != fingerprint:
-        raise IdempotencyKeyReused
+        raise errors.IdempotencyKeyReused
     outcome: Any
     if "refusal" in row.outcome:
         (refusal,) = [refusal for refusal in operation.refusals if refusal.code == row.outcome["refusal"]]
