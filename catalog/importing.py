@@ -17,14 +17,14 @@ class UnreadableFile(Exception):
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that is not a valid movie, with the line that it ends on."""
+    """A row that is not a valid movie, and its last line."""
 
     line: int
     reason: str
 
 
 def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
-    """Parse the lines of a CSV file into unsaved movies; the first line names the columns.
+    """Parse CSV into unsaved movies; the first line names the columns.
 
     :raises UnreadableFile: not CSV, or a column is missing.
     """
@@ -59,7 +59,7 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
 
 @durable_transaction
 def add_new_movies(movies: Sequence[Movie]) -> int:
-    """Save the movies that do not exist yet, by title and duration; return how many."""
+    """Save the movies whose title and duration are new; return how many."""
     known = set(Movie.objects.values_list("title", "duration_minutes"))
     by_key = {(movie.title, movie.duration_minutes): movie for movie in movies}
     new = [movie for key, movie in by_key.items() if key not in known]

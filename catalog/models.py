@@ -53,7 +53,7 @@ class Movie(models.Model):
 
 
 class MoviesVersion(models.Model):
-    """The version of all movies: one row, changed by triggers of the movies' table."""
+    """The version of all movies: one row, changed by triggers."""
 
     token = models.CharField(max_length=36, help_text="Another one after each change.")
 
@@ -62,7 +62,10 @@ class MoviesVersion(models.Model):
 
 
 def movies_version() -> str | None:
-    """Read the version of all movies, before the movies: what is read then is of this version or newer."""
+    """Read the version of all movies.
+
+    Movies that are read after it are of this version or newer.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT token FROM catalog_moviesversion")
         row = cursor.fetchone()
@@ -75,7 +78,7 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return self.starting(since=datetime.combine(day, time.min, UTC), until=datetime.combine(day, time.max, UTC))
 
     def starting(self, *, since: datetime | None = None, until: datetime | None = None) -> "ShowQuerySet":
-        """Keep the shows that begin at ``since`` or later and at ``until`` or earlier.
+        """Keep the shows that begin from ``since`` to ``until``, both included.
 
         :raises Invalid: a time without an offset, or beyond the calendar.
         """
@@ -87,7 +90,7 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return shows
 
     def lock(self) -> list["Show"]:
-        """Lock these shows against bookings until the transaction ends, in the order of their ids."""
+        """Lock these shows against bookings, in the order of their ids."""
         if connection.vendor == "postgresql":
             # The advisory lock first: reservations.claims says why.
             ids = sorted(self.order_by().values_list("pk", flat=True))
@@ -146,7 +149,7 @@ class Show(models.Model):
 
 
 def row_label(row: int) -> str:
-    """Label of a row, counted from 0: A to Z, then AA, like columns of a spreadsheet."""
+    """Label of a row, counted from 0: A to Z, then AA."""
     letters = ""
     row += 1
     while row:
@@ -156,6 +159,6 @@ def row_label(row: int) -> str:
 
 
 def seat_label(seat_number: int, seats_per_row: int) -> str:
-    """Label of a seat: its row and its place there, for example B7."""
+    """Label of a seat: its row and place, for example B7."""
     row, place = divmod(seat_number - 1, seats_per_row)
     return f"{row_label(row)}{place + 1}"

@@ -33,7 +33,7 @@ def change_movie(*, movie_id: int, **changes: Any) -> Movie:
 
 
 def delete_movie(*, movie_id: int) -> None:
-    """Delete a movie with its shows, none of which ever had a booking.
+    """Delete a movie with its shows, if none ever had a booking.
 
     :raises NotFound: there is no such movie.
     :raises Protected: a show of it has bookings, live or cancelled, or a live hold.

@@ -87,7 +87,7 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
 
 
 def refresh(*, token: str, address: str) -> TokenPair:
-    """Exchange a refresh token for a new pair; the old one is revoked.
+    """Exchange a refresh token for a new pair, and revoke it.
 
     :raises Throttled: the rate limit of this address is exceeded.
     :raises TokenNotValid: malformed, expired or revoked, or its account is inactive.
@@ -133,7 +133,7 @@ def bearer_of_access_token(token: str) -> Bearer:
 
 @functools.lru_cache(maxsize=10_000)
 def _read(token: str) -> Bearer:
-    """Verify the signature of a token once; only its expiry has to be checked again."""
+    """Verify a token's signature once; its expiry has to be checked again."""
     return _bearer(_decode(AccessToken, token))
 
 
@@ -186,7 +186,7 @@ def _issue(user: User) -> TokenPair:
 
 
 def _revoke(token: RefreshToken) -> None:
-    """Blacklist the token; of many at once, the unique constraint lets one through."""
+    """Blacklist the token; a unique constraint lets one caller through."""
     user_of(_bearer(token))  # raises AccountInactive
     pair: Any = token.blacklist()  # the row and whether it is new, although it is annotated as the row
     if not pair[1]:

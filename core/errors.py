@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 
 class Kind(IntEnum):
-    """The kind of a refusal; its value is the HTTP status that it means."""
+    """The kind of a refusal, which is its HTTP status."""
 
     INVALID = 400
     UNAUTHENTICATED = 401
@@ -75,7 +75,7 @@ class NotAuthenticated(DomainError):
 
 
 class TokenNotValid(DomainError):
-    """The token is malformed, expired, used or revoked, or its account is inactive."""
+    """The token is malformed, expired, revoked, or its account is inactive."""
 
     kind = Kind.UNAUTHENTICATED
     code = "token_not_valid"
@@ -116,7 +116,7 @@ class Unavailable(DomainError):
 
 
 class Busy(Unavailable):
-    """A lock or a statement took too long, or rivals won every attempt."""
+    """A lock or statement took too long, or rivals won every attempt."""
 
     code = "busy"
     message = "The server is busy. Nothing was changed; please retry."
@@ -145,7 +145,7 @@ class DatabaseUnavailable(Unavailable):
 
 @dataclass(eq=False)
 class OutcomeUnknown(Unavailable):
-    """The database connection was lost during a write, which may have been done."""
+    """The database connection broke during a write, which may be done."""
 
     code = "outcome_unknown"
     message = "The database connection was lost during the write. It may have been done: check before you retry."

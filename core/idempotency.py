@@ -1,7 +1,8 @@
-"""Idempotency keys: the first outcome is stored in the same transaction and replayed for 24 hours.
+"""Idempotency keys: the first outcome is stored and replayed for 24 hours.
 
-Of two requests with one key, the second waits at the unique index of the key's row until the first has committed, and
-then finds its outcome. A crash leaves both the key and its effect, or neither.
+It is stored in the transaction of its effect. Of two requests with one key, the second waits at the unique index of
+the key's row until the first has committed, and then finds its outcome. A crash leaves both the key and its effect,
+or neither.
 """
 
 import hashlib
@@ -28,7 +29,10 @@ RETENTION = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Operation(Generic[R]):
-    """A verb that may run under a key, and how its outcome is stored: as JSON, or as code and facts of a refusal."""
+    """A verb that takes a key, and how its result is stored.
+
+    A result is stored as JSON, a refusal by its code and facts.
+    """
 
     name: str
     dump: Callable[[R], Any]
@@ -45,7 +49,7 @@ def execute_once(
     arguments: tuple[Any, ...],
     run: Callable[[Callable[[], R]], Callable[[], R]] = durable_transaction,
 ) -> R:
-    """Run ``verb(user, *arguments)`` durably; with a key only once, replaying its stored outcome after that.
+    """Run ``verb(user, *arguments)`` durably; with a key, only once.
 
     ``run`` is how a verb without a key runs: as a transaction, or as a statement that commits by itself.
 
@@ -103,7 +107,7 @@ def _stored_or_new(
 
 
 def _claim_key(user: Account, key: str, fingerprint: str) -> bool:
-    """Insert the key in this transaction; False if it was used within 24 hours."""
+    """Insert the key; False if it was used within 24 hours."""
     now = timezone.now()
     instants = [connection.ops.adapt_datetimefield_value(instant) for instant in (now, now - RETENTION)]
     try:

@@ -1,4 +1,4 @@
-"""Every setting of the project; the environment is read here and nowhere else."""
+"""Every setting of the project; the environment is read here alone."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Rate limits, counted in the database: shared by all workers and both APIs, without a race."""
+"""Rate limits, counted in the database for all workers and both APIs."""
 
 import hashlib
 import ipaddress
@@ -32,7 +32,9 @@ def consume(rate: str, *, address: str) -> None:
 
 
 def consume_for_account(username: str) -> None:
-    """Count an attempt to log in to an account, from any address, whether the account exists or not.
+    """Count an attempt to log in to an account, from any address.
+
+    The account need not exist.
 
     :raises Throttled: the rate limit of this account is exceeded; ``retry_after`` is in seconds.
     """
@@ -51,9 +53,10 @@ def _count(rate: str, key: str) -> None:
 
 
 def client_address(request: HttpRequest) -> str:
-    """Return the client address of a request; of IPv6 the /64 network, of which a client has every address.
+    """Return the client address of a request.
 
-    Only the last ``NUM_PROXIES`` entries of ``X-Forwarded-For`` are trusted.
+    Of IPv6 it is the /64 network, of which a client has every address. Only the last ``NUM_PROXIES`` entries of
+    ``X-Forwarded-For`` are trusted.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR") or "")

@@ -43,7 +43,10 @@ class APIView(views.APIView):
                     raise exceptions.UnsupportedMediaType(request.content_type)
 
     def validated_data(self) -> dict[str, Any]:
-        """Validate the body, or else the query string, with the declared serializer; PATCH takes some of its fields."""
+        """Validate the body or query string with the declared serializer.
+
+        PATCH takes some of its fields, any other method all.
+        """
         if self.declared.request:
             serializer = self.declared.request(data=self.request.data, partial=self.request.method == "PATCH")
         else:

@@ -17,7 +17,7 @@ _process, _numbers = uuid.uuid4().hex[:20], itertools.count()
 
 
 def new_request_id() -> str:
-    """Make an id of 32 hexadecimal digits, without asking the kernel for random numbers."""
+    """Make an id of 32 hexadecimal digits, without a system call."""
     return f"{_process}{next(_numbers):012x}"
 
 
@@ -29,7 +29,7 @@ class TracebackFilter(logging.Filter):
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats an event as one JSON object, a traceback as a string in it."""
+    """Formats an event as one JSON object, with its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, object] = {
