@@ -292,7 +292,7 @@ class TestLimits:
         assert numbers == LIMITS[what]()
 
     def test_of_an_idempotency_key_is_the_domains(self) -> None:
-        assert "1 to 255 visible ASCII" in idempotency.IdempotencyKeyInvalid.message
+        assert "1 to 255 visible ASCII" in idempotency.errors.IdempotencyKeyInvalid.message
 
     def test_are_not_told_again_where_nothing_holds_them(self) -> None:
         elsewhere = PAGE.split("<!-- table: limits -->")[0]
