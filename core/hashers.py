@@ -25,7 +25,7 @@ _slots: threading.Semaphore | None = None
 
 
 def limit_hashing_threads(threads: int) -> None:
-    """Limit the threads of this process that hash at once."""
+    """Limit the threads of this process that hash at once; core.asgi calls it."""
     global _slots
     _slots = threading.Semaphore(threads)
 
