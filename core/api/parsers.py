@@ -36,8 +36,7 @@ def read_body(request: HttpRequest | Request) -> bytes:
     """
     refuse_chunked_body(request)
     try:
-        body: bytes = request.body
-        return body
+        return request.body
     except RequestDataTooBig as fault:
         raise PayloadTooLarge from fault
     except UnreadablePostError as fault:
