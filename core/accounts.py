@@ -54,7 +54,7 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     :raises Throttled: the rate limit of this address is exceeded.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
-    consume("signup", address=address)
+    consume("signup", address)
     user = User(username=username, email=User.objects.normalize_email(email))
     _validate(user, password)
     user.set_password(password)
@@ -74,7 +74,7 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     :raises Throttled: the rate limit of this address or of this account is exceeded.
     :raises NoActiveAccount: no active account has this username and password.
     """
-    consume("login", address=address)
+    consume("login", address)
     try:
         with _not_again():
             consume_for_account(username)
@@ -92,7 +92,7 @@ def refresh(*, token: str, address: str) -> TokenPair:
     :raises Throttled: the rate limit of this address is exceeded.
     :raises TokenNotValid: malformed, expired or revoked, or its account is inactive.
     """
-    consume("refresh", address=address)
+    consume("refresh", address)
     try:
         with _not_again():
             return _exchange(token)

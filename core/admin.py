@@ -77,7 +77,7 @@ class ThrottledLogin(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
         try:
-            consume("login", address=client_address(self.request))
+            consume("login", client_address(self.request))
             consume_for_account(str(self.cleaned_data.get("username", "")))
         except Throttled as refusal:
             raise ValidationError(str(refusal)) from refusal

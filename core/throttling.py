@@ -23,33 +23,26 @@ _COUNT = """
 """
 
 
-def consume(rate: str, *, address: str) -> None:
-    """Count an attempt at ``signup``, ``login`` or ``refresh`` from an address.
+def consume(rate: str, subject: str) -> None:
+    """Count an attempt by a client's address, or at an account.
 
-    :raises Throttled: the rate limit of this address is exceeded; ``retry_after`` is in seconds.
+    :raises Throttled: the rate limit is exceeded; ``retry_after`` is in seconds.
     """
-    _count(rate, f"{rate}:{address}")
-
-
-def consume_for_account(username: str) -> None:
-    """Count an attempt to log in to an account, from any address.
-
-    The account need not exist.
-
-    :raises Throttled: the rate limit of this account is exceeded; ``retry_after`` is in seconds.
-    """
-    name = hashlib.sha256(username.lower().encode()).hexdigest()
-    _count("account", f"account:{name}")
-
-
-def _count(rate: str, key: str) -> None:
     allowed, seconds = settings.THROTTLES[rate]
     now = time.time()
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"key": key, "now": now, "seconds": float(seconds)})
+        cursor.execute(_COUNT, {"key": f"{rate}:{subject}", "now": now, "seconds": float(seconds)})
         count, until = cursor.fetchone()
     if count > allowed:
         raise Throttled(retry_after=max(1, math.ceil(until - now)))
+
+
+def consume_for_account(username: str) -> None:
+    """Count an attempt to log in to an account, which need not exist, from any address.
+
+    :raises Throttled: the rate limit of this account is exceeded; ``retry_after`` is in seconds.
+    """
+    consume("account", hashlib.sha256(username.lower().encode()).hexdigest())
 
 
 def client_address(request: HttpRequest) -> str:
