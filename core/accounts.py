@@ -33,7 +33,7 @@ class TokenPair:
 
 
 @contextmanager
-def _not_again() -> Iterator[None]:
+def _without_retry() -> Iterator[None]:
     """Raise a missing lock as plain ``Busy``, which core.server does not retry.
 
     Around all that follows the first count: a retry would count and hash again.
@@ -59,7 +59,7 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     _validate(user, password)
     user.set_password(password)
     try:
-        with _not_again():
+        with _without_retry():
             durable_transaction(user.save)(force_insert=True)
     except IntegrityError as error:  # of two at once, only the unique constraint decides
         raise Invalid(errors=_duplicate_errors(error)) from error
@@ -76,7 +76,7 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     """
     consume("login", address)
     try:
-        with _not_again():
+        with _without_retry():
             consume_for_account(username)
             user = authenticate(username=username, password=password)
             if not isinstance(user, User):
@@ -94,7 +94,7 @@ def refresh(*, token: str, address: str) -> TokenPair:
     """
     consume("refresh", address)
     try:
-        with _not_again():
+        with _without_retry():
             return _exchange(token)
     except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
         raise TokenNotValid from error
@@ -125,14 +125,14 @@ def bearer_of_access_token(token: str) -> Bearer:
 
     :raises TokenNotValid: malformed or expired.
     """
-    bearer = _read(token)
+    bearer = _verified(token)
     if bearer.until is None or time.time() >= bearer.until:
         raise TokenNotValid
     return bearer
 
 
 @functools.lru_cache(maxsize=10_000)
-def _read(token: str) -> Bearer:
+def _verified(token: str) -> Bearer:
     """Verify a token's signature once; its expiry has to be checked again."""
     return _bearer(_decode(AccessToken, token))
 
