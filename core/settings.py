@@ -74,7 +74,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "graphene_django_graphiql_static",  # GraphiQL's static files; nothing else of it is used
     "strawberry_django",
-    # Ours come last: core.admin has its say on what the others registered.
+    # Ours come last: core.admin unregisters what the others registered.
     "core",
     "catalog",
     "reservations",
@@ -215,7 +215,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") 
 
 # --- REST -------------------------------------------------------------------------------------
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest honest one is an admin form
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest legitimate one is an admin form
 
 # In each process: rendered lists of movies, under a version that the database gives (catalog.api.movies).
 CACHES = {

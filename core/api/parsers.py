@@ -55,7 +55,7 @@ def refuse_chunked_body(request: HttpRequest | Request) -> None:
 def parse_json(body: bytes) -> Any:
     """Parse a JSON text; an empty one is an empty object.
 
-    :raises MalformedJSON: not UTF-8, not JSON, a key twice, a number or a nesting beyond reason, half a character.
+    :raises MalformedJSON: not UTF-8, not JSON, a duplicate key, half a surrogate pair, too deep, a number too long.
     """
     if not body:
         return {}
