@@ -17,7 +17,7 @@ from core.api.etags import respond_with_etag
 from core.api.fields import StrictIntegerField, TextField
 from core.api.operations import operation
 from core.api.pagination import LimitOffsetPagination, PageQuery
-from core.api.renderers import ORJSONRenderer
+from core.api.renderers import json_response
 from core.api.serializers import FastSerializer
 from core.api.views import APIView
 from core.errors import Protected
@@ -67,14 +67,12 @@ class MoviesView(APIView):
         version = movies_version() or uuid.uuid4().hex
         address = hashlib.sha256(request.build_absolute_uri().encode()).hexdigest()
         key = f"movies:{version}:{address}"
-        cached = cache.get(key)
-        if cached is None:
-            cached = self._render(request)
-            if len(cached[0]) <= MAX_CACHED_BYTES:
-                cache.set(key, cached)
-        body, headers = cached
-        media_type = ORJSONRenderer.media_type
-        return respond_with_etag(request, version, lambda: HttpResponse(body, content_type=media_type, headers=headers))
+        response = cache.get(key)
+        if response is None:
+            response = self._list(request)
+            if len(response.content) <= MAX_CACHED_BYTES:
+                cache.set(key, response)
+        return respond_with_etag(request, version, lambda: response)
 
     @operation("addMovie", "Add a movie", request=MovieSerializer, response=MovieSerializer, status=201)
     def post(self, request: Request) -> Response:
@@ -82,13 +80,13 @@ class MoviesView(APIView):
         movie = programme.add_movie(**self.validated_data())
         return Response(MovieSerializer(movie).data, status=201)
 
-    def _render(self, request: Request) -> tuple[bytes, dict[str, str]]:
+    def _list(self, request: Request) -> HttpResponse:
         query = self.validated_data()
         movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
         paginator = LimitOffsetPagination()
         page = paginator.paginate_queryset(movies, request, view=self)
         data = MovieSerializer(page, many=True).data
-        return ORJSONRenderer().render(data), paginator.get_headers(data)
+        return json_response(data, headers=paginator.get_headers(data))
 
 
 class MovieView(APIView):
