@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie
+from catalog.models import MAX_DURATION, MAX_TITLE_LENGTH, Movie
 from core.database import durable_transaction
 
 _COLUMNS = ("title", "duration_minutes")
@@ -17,14 +17,14 @@ class UnreadableFile(Exception):
 
 @dataclass(frozen=True)
 class BadRow:
-    """A row that is not a valid movie, with the line that it ends on."""
+    """A row that is not a valid movie, and its last line."""
 
     line: int
     reason: str
 
 
 def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
-    """Parse the lines of a CSV file into unsaved movies; the first line names the columns.
+    """Parse CSV into unsaved movies; the first line names the columns.
 
     :raises UnreadableFile: not CSV, or a column is missing.
     """
@@ -48,24 +48,20 @@ def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
     title, duration = (row["title"] or "").strip(), (row["duration_minutes"] or "").strip()
     if not title:
         return BadRow(line, "the title is missing")
-    if len(title) > LONGEST_TITLE:
-        return BadRow(line, f"the title is longer than {LONGEST_TITLE} characters")
+    if len(title) > MAX_TITLE_LENGTH:
+        return BadRow(line, f"the title is longer than {MAX_TITLE_LENGTH} characters")
     if "\0" in title:
         return BadRow(line, "the title contains a null character")
-    if not (duration.isascii() and duration.isdecimal() and len(duration) < 9 and 1 <= int(duration) <= LONGEST_MOVIE):
-        return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {LONGEST_MOVIE}")
+    if not (duration.isascii() and duration.isdecimal() and len(duration) < 9 and 1 <= int(duration) <= MAX_DURATION):
+        return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {MAX_DURATION}")
     return Movie(title=title, duration_minutes=int(duration))
 
 
 @durable_transaction
 def add_new_movies(movies: Sequence[Movie]) -> int:
-    """Save the movies that do not exist yet, by title and duration; return how many."""
+    """Save the movies whose title and duration are new; return how many."""
     known = set(Movie.objects.values_list("title", "duration_minutes"))
-    new = []
-    for movie in movies:
-        key = (movie.title, movie.duration_minutes)
-        if key not in known:
-            known.add(key)
-            new.append(movie)
+    by_key = {(movie.title, movie.duration_minutes): movie for movie in movies}
+    new = [movie for key, movie in by_key.items() if key not in known]
     Movie.objects.bulk_create(new, batch_size=_BATCH)
     return len(new)

@@ -7,10 +7,10 @@ from django.db import connection, models
 
 from core.errors import Invalid
 
-LONGEST_TITLE = 255  # characters
-LONGEST_MOVIE = 1440  # minutes
-MOST_SEATS = 10_000
-LONGEST_ROW = 100  # seats
+MAX_TITLE_LENGTH = 255  # characters
+MAX_DURATION = 1440  # minutes
+MAX_SEATS = 10_000
+MAX_SEATS_PER_ROW = 100  # seats
 
 
 class MovieQuerySet(models.QuerySet["Movie"]):
@@ -19,8 +19,8 @@ class MovieQuerySet(models.QuerySet["Movie"]):
 
         :raises Invalid: the text is longer than a title, or contains NUL, which PostgreSQL refuses.
         """
-        if len(text) > LONGEST_TITLE:
-            raise Invalid(errors={"search": [f"At most {LONGEST_TITLE} characters."]})
+        if len(text) > MAX_TITLE_LENGTH:
+            raise Invalid(errors={"search": [f"At most {MAX_TITLE_LENGTH} characters."]})
         if "\0" in text:
             raise Invalid(errors={"search": ["Null characters are not allowed."]})
         return self.filter(title__icontains=text) if text else self
@@ -29,11 +29,11 @@ class MovieQuerySet(models.QuerySet["Movie"]):
 class Movie(models.Model):
     """A movie."""
 
-    title = models.CharField(max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
+    title = models.CharField(max_length=MAX_TITLE_LENGTH, help_text="1 to 255 characters.")
     duration_minutes = models.PositiveSmallIntegerField(
         "duration",
-        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_MOVIE)],
-        help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}.",
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_DURATION)],
+        help_text=f"Running time in minutes, 1 to {MAX_DURATION}.",
     )
 
     objects = MovieQuerySet.as_manager()
@@ -43,7 +43,7 @@ class Movie(models.Model):
         indexes = [models.Index(fields=["title", "id"], name="movies_by_title")]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(duration_minutes__range=(1, LONGEST_MOVIE)), name="movie_lasts_a_minute_to_a_day"
+                condition=models.Q(duration_minutes__range=(1, MAX_DURATION)), name="movie_lasts_a_minute_to_a_day"
             ),
             models.CheckConstraint(condition=~models.Q(title=""), name="movie_has_a_title"),
         ]
@@ -53,7 +53,7 @@ class Movie(models.Model):
 
 
 class MoviesVersion(models.Model):
-    """The version of all movies: one row, changed by triggers of the movies' table."""
+    """The version of all movies: one row, changed by triggers."""
 
     token = models.CharField(max_length=36, help_text="Another one after each change.")
 
@@ -62,7 +62,10 @@ class MoviesVersion(models.Model):
 
 
 def movies_version() -> str | None:
-    """Read the version of all movies, before the movies: what is read then is of this version or newer."""
+    """Read the version of all movies.
+
+    Movies that are read after it are of this version or newer.
+    """
     with connection.cursor() as cursor:
         cursor.execute("SELECT token FROM catalog_moviesversion")
         row = cursor.fetchone()
@@ -75,7 +78,7 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return self.starting(since=datetime.combine(day, time.min, UTC), until=datetime.combine(day, time.max, UTC))
 
     def starting(self, *, since: datetime | None = None, until: datetime | None = None) -> "ShowQuerySet":
-        """Keep the shows that begin at ``since`` or later and at ``until`` or earlier.
+        """Keep the shows that begin from ``since`` to ``until``, both included.
 
         :raises Invalid: a time without an offset, or beyond the calendar.
         """
@@ -87,7 +90,7 @@ class ShowQuerySet(models.QuerySet["Show"]):
         return shows
 
     def lock(self) -> list["Show"]:
-        """Lock these shows against bookings until the transaction ends, in the order of their ids."""
+        """Lock these shows against bookings, in the order of their ids."""
         if connection.vendor == "postgresql":
             # The advisory lock first: reservations.claims says why.
             ids = sorted(self.order_by().values_list("pk", flat=True))
@@ -113,15 +116,15 @@ class Show(models.Model):
     date_time = models.DateTimeField("begins", help_text="When the show begins; booking and cancelling close then.")
     total_seats = models.PositiveSmallIntegerField(
         "seats",
-        validators=[MinValueValidator(1), MaxValueValidator(MOST_SEATS)],
-        help_text=f"How many seats there are, numbered from 1; 1 to {MOST_SEATS}.",
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_SEATS)],
+        help_text=f"How many seats there are, numbered from 1; 1 to {MAX_SEATS}.",
     )
     seats_per_row = models.PositiveSmallIntegerField(
         "seats a row",
         default=10,
         db_default=10,
-        validators=[MinValueValidator(1), MaxValueValidator(LONGEST_ROW)],
-        help_text=f"How many seats a row has; 1 to {LONGEST_ROW}. Seat 1 is A1, and the last row may be shorter.",
+        validators=[MinValueValidator(1), MaxValueValidator(MAX_SEATS_PER_ROW)],
+        help_text=f"How many seats a row has; 1 to {MAX_SEATS_PER_ROW}. Seat 1 is A1, and the last row may be shorter.",
     )
     layout_changed = models.BigIntegerField(
         default=0, db_default=0, editable=False, help_text="Stamped by triggers: see reservations.seat_maps."
@@ -134,10 +137,10 @@ class Show(models.Model):
         indexes = [models.Index(fields=["movie", "date_time", "id"], name="shows_of_a_movie")]
         constraints = [
             models.CheckConstraint(
-                condition=models.Q(total_seats__range=(1, MOST_SEATS)), name="show_has_1_to_10000_seats"
+                condition=models.Q(total_seats__range=(1, MAX_SEATS)), name="show_has_1_to_10000_seats"
             ),
             models.CheckConstraint(
-                condition=models.Q(seats_per_row__range=(1, LONGEST_ROW)), name="row_has_1_to_100_seats"
+                condition=models.Q(seats_per_row__range=(1, MAX_SEATS_PER_ROW)), name="row_has_1_to_100_seats"
             ),
         ]
 
@@ -146,7 +149,7 @@ class Show(models.Model):
 
 
 def row_label(row: int) -> str:
-    """Label of a row, counted from 0: A to Z, then AA, like columns of a spreadsheet."""
+    """Label of a row, counted from 0: A to Z, then AA."""
     letters = ""
     row += 1
     while row:
@@ -156,6 +159,6 @@ def row_label(row: int) -> str:
 
 
 def seat_label(seat_number: int, seats_per_row: int) -> str:
-    """Label of a seat: its row and its place there, for example B7."""
+    """Label of a seat: its row and place, for example B7."""
     row, place = divmod(seat_number - 1, seats_per_row)
     return f"{row_label(row)}{place + 1}"

@@ -33,14 +33,14 @@ def change_movie(*, movie_id: int, **changes: Any) -> Movie:
 
 
 def delete_movie(*, movie_id: int) -> None:
-    """Delete a movie with its shows, none of which ever had a booking.
+    """Delete a movie with its shows, if none ever had a booking.
 
     :raises NotFound: there is no such movie.
     :raises Protected: a show of it has bookings, live or cancelled, or a live hold.
     :raises Busy: its shows were locked for too long.
     """
     try:
-        _delete(movie_id)
+        durable_transaction(lambda: lock_movie(movie_id=movie_id).delete())()
     except (ProtectedError, IntegrityError) as error:
         raise Protected from error
 
@@ -55,8 +55,3 @@ def lock_movie(*, movie_id: int) -> Movie:
         raise NotFound
     Show.objects.filter(movie=movie).lock()
     return movie
-
-
-@durable_transaction
-def _delete(movie_id: int) -> None:
-    lock_movie(movie_id=movie_id).delete()

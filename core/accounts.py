@@ -13,9 +13,7 @@ from django.core.exceptions import ValidationError
 from django.db import DatabaseError, IntegrityError
 from rest_framework_simplejwt.exceptions import TokenError
 from rest_framework_simplejwt.settings import api_settings
-from rest_framework_simplejwt.token_blacklist.models import BlacklistedToken, OutstandingToken
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
-from rest_framework_simplejwt.utils import datetime_from_epoch
 
 from core.database import durable_transaction, refusal_of, violates
 from core.errors import AccountInactive, Busy, Invalid, LockNotAvailable, NoActiveAccount, TokenNotValid
@@ -23,7 +21,7 @@ from core.hashers import hashing_slot
 from core.models import Account, User
 from core.throttling import consume, consume_for_account
 
-LONGEST_PASSWORD = 1000
+MAX_PASSWORD_LENGTH = 1000
 
 
 @dataclass(frozen=True)
@@ -35,7 +33,7 @@ class TokenPair:
 
 
 @contextmanager
-def _not_again() -> Iterator[None]:
+def _without_retry() -> Iterator[None]:
     """Raise a missing lock as plain ``Busy``, which core.server does not retry.
 
     Around all that follows the first count: a retry would count and hash again.
@@ -56,13 +54,13 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     :raises Throttled: the rate limit of this address is exceeded.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
-    consume("signup", address=address)
+    consume("signup", address)
     user = User(username=username, email=User.objects.normalize_email(email))
     _validate(user, password)
     user.set_password(password)
     try:
-        with _not_again():
-            _insert(user)
+        with _without_retry():
+            durable_transaction(user.save)(force_insert=True)
     except IntegrityError as error:  # of two at once, only the unique constraint decides
         raise Invalid(errors=_duplicate_errors(error)) from error
     return user
@@ -76,27 +74,27 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     :raises Throttled: the rate limit of this address or of this account is exceeded.
     :raises NoActiveAccount: no active account has this username and password.
     """
-    consume("login", address=address)
+    consume("login", address)
     try:
-        with _not_again():
+        with _without_retry():
             consume_for_account(username)
             user = authenticate(username=username, password=password)
             if not isinstance(user, User):
                 raise NoActiveAccount
-            return _issue(user)
+            return durable_transaction(_issue)(user)
     except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
         raise NoActiveAccount from error
 
 
 def refresh(*, token: str, address: str) -> TokenPair:
-    """Exchange a refresh token for a new pair; the old one is revoked.
+    """Exchange a refresh token for a new pair, and revoke it.
 
     :raises Throttled: the rate limit of this address is exceeded.
     :raises TokenNotValid: malformed, expired or revoked, or its account is inactive.
     """
-    consume("refresh", address=address)
+    consume("refresh", address)
     try:
-        with _not_again():
+        with _without_retry():
             return _exchange(token)
     except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
         raise TokenNotValid from error
@@ -127,15 +125,15 @@ def bearer_of_access_token(token: str) -> Bearer:
 
     :raises TokenNotValid: malformed or expired.
     """
-    bearer = _read(token)
+    bearer = _verified(token)
     if bearer.until is None or time.time() >= bearer.until:
         raise TokenNotValid
     return bearer
 
 
 @functools.lru_cache(maxsize=10_000)
-def _read(token: str) -> Bearer:
-    """Verify the signature of a token once; only its expiry has to be checked again."""
+def _verified(token: str) -> Bearer:
+    """Verify a token's signature once; its expiry has to be checked again."""
     return _bearer(_decode(AccessToken, token))
 
 
@@ -160,17 +158,12 @@ def _validate(user: User, password: str) -> None:
         validate_password(password, user)
     except ValidationError as refused:
         errors["password"] = list(refused.messages)
-    if len(password) > LONGEST_PASSWORD:
-        errors.setdefault("password", []).append(f"At most {LONGEST_PASSWORD} characters.")
+    if len(password) > MAX_PASSWORD_LENGTH:
+        errors.setdefault("password", []).append(f"At most {MAX_PASSWORD_LENGTH} characters.")
     if "\0" in password:
         errors.setdefault("password", []).append("Null characters are not allowed.")
     if errors:
         raise Invalid(errors=errors)
-
-
-@durable_transaction
-def _insert(user: User) -> None:
-    user.save(force_insert=True)
 
 
 def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
@@ -180,52 +173,32 @@ def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
 
 
 @durable_transaction
+def _exchange(token: str) -> TokenPair:
+    old = _decode(RefreshToken, token)
+    user = user_of(_bearer(old))
+    _revoke(old)
+    return _issue(user)
+
+
 def _issue(user: User) -> TokenPair:
     token = RefreshToken.for_user(user)
     return TokenPair(access=str(token.access_token), refresh=str(token))
 
 
-@durable_transaction
-def _exchange(token: str) -> TokenPair:
-    old = _decode(RefreshToken, token)
-    user = _owner(old)
-    _revoke(old)
-    new = RefreshToken.for_user(user)
-    return TokenPair(access=str(new.access_token), refresh=str(new))
-
-
 def _revoke(token: RefreshToken) -> None:
-    """Blacklist the token; of many at once, the unique constraint lets one through."""
-    outstanding, _ = OutstandingToken.objects.get_or_create(
-        jti=token["jti"],
-        defaults={
-            "user": _owner(token),
-            "token": str(token),
-            "created_at": token.current_time,
-            "expires_at": datetime_from_epoch(token["exp"]),
-        },
-    )
-    _, first = BlacklistedToken.objects.get_or_create(token=outstanding)
-    if not first:
+    """Blacklist the token; a unique constraint lets one caller through."""
+    user_of(_bearer(token))  # raises AccountInactive
+    pair: Any = token.blacklist()  # the row and whether it is new, although it is annotated as the row
+    if not pair[1]:
         raise TokenNotValid
 
 
 def _decode(kind: type[Any], token: str) -> Any:
     try:
         return kind(token)
-    except (
-        TokenError,
-        KeyError,
-        TypeError,
-        ValueError,
-        OverflowError,
-        OSError,
-    ) as error:  # or a claim that was not written here
+    # The others come of claims that were not written here.
+    except (TokenError, KeyError, TypeError, ValueError, OverflowError, OSError) as error:
         raise TokenNotValid from error
-
-
-def _owner(token: Token) -> User:
-    return user_of(_bearer(token))
 
 
 def _bearer(token: Token) -> Bearer:

@@ -22,7 +22,7 @@ from core.throttling import client_address, consume, consume_for_account
 
 
 class SafeModelAdmin(admin.ModelAdmin):
-    """Shows refusals as messages on the page, and deletes rows one at a time only."""
+    """Shows refusals as messages, and deletes one row at a time."""
 
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         actions = super().get_actions(request)
@@ -77,7 +77,7 @@ class ThrottledLogin(AdminAuthenticationForm):
     def clean(self) -> dict[str, Any]:
         assert self.request is not None
         try:
-            consume("login", address=client_address(self.request))
+            consume("login", client_address(self.request))
             consume_for_account(str(self.cleaned_data.get("username", "")))
         except Throttled as refusal:
             raise ValidationError(str(refusal)) from refusal

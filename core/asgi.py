@@ -1,4 +1,7 @@
-"""The ASGI entry point, for ``python -m core.server``. It is production unless the environment sets ``DEBUG=1``."""
+"""The ASGI entry point, for ``python -m core.server``.
+
+It is production unless the environment sets ``DEBUG=1``.
+"""
 
 import os
 

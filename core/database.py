@@ -3,6 +3,7 @@
 import functools
 import logging
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -29,22 +30,15 @@ _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _BUSY = {"57014", *_ROLLED_BACK}  # query_canceled (statement_timeout)
 _UNAVAILABLE_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator intervention, system
 _UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
-_SQLITE_UNAVAILABLE = (
-    "readonly database",
-    "unable to open",
-    "disk I/O error",
-    "is full",
-    "malformed",
-    "not a database",
-)
+_SQLITE_UNAVAILABLE = re.compile("readonly database|unable to open|disk I/O error|is full|malformed|not a database")
 
 
 class RaceLost(Exception):
-    """A rival wrote first: the verb is rolled back and runs again from its beginning."""
+    """A rival wrote first: the verb is rolled back and runs again."""
 
 
 def durable_transaction(verb: Callable[P, R]) -> Callable[P, R]:
-    """Run the verb as one durable transaction, with retries and errors as refusals.
+    """Run a verb as one durable transaction; retry, and translate database errors.
 
     It runs again where nothing can have happened: the verb raised ``RaceLost``, or the database rolled it back to
     resolve a deadlock or a serialization failure. After any other error it does not.
@@ -57,7 +51,10 @@ def durable_transaction(verb: Callable[P, R]) -> Callable[P, R]:
 
 
 def autocommit(verb: Callable[P, R]) -> Callable[P, R]:
-    """Run a verb whose only write is one statement, which commits by itself; else like ``durable_transaction``."""
+    """Run a verb whose only write is one statement, without a transaction.
+
+    Retries and errors are those of ``durable_transaction``.
+    """
     return _with_retries(functools.partial(_on_a_live_connection, verb))
 
 
@@ -108,7 +105,7 @@ def _on_a_live_connection(verb: Callable[P, R], *args: P.args, **kwargs: P.kwarg
 
 @contextmanager
 def outcome_unknown_if_lost() -> Iterator[None]:
-    """Around a writing statement that may commit by itself: a lost connection means that the outcome is unknown."""
+    """Raise ``OutcomeUnknown`` if a write without a transaction loses its connection."""
     try:
         yield
     except OperationalError as error:
@@ -127,14 +124,17 @@ def _connection_is_lost(error: Exception) -> bool:
 
 
 def advisory_lock(first: int, second: int) -> None:
-    """Take the exclusive advisory lock of two numbers until the transaction ends; SQLite has one writer anyway."""
+    """Take the exclusive advisory lock of two numbers until the transaction ends.
+
+    SQLite has one writer anyway.
+    """
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), hashint8(%s::bigint))", [first, second])
 
 
 def database_now() -> datetime:
-    """Read the database's clock at this moment, not at the beginning of the transaction."""
+    """Read the database's clock now, not at the transaction's beginning."""
     if connection.vendor == "sqlite":  # which has the clock of this machine
         return timezone.now()
     with connection.cursor() as cursor:
@@ -144,7 +144,10 @@ def database_now() -> datetime:
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> int:
-    """Delete rows, some thousand a transaction; return how many. A statement has at most 65,535 parameters."""
+    """Delete rows, some thousand a transaction; return how many.
+
+    A statement has at most 65,535 parameters.
+    """
     deleted = 0
     while ids := list(rows.order_by().values_list("pk", flat=True)[:_BATCH]):
         durable_transaction(rows.model._default_manager.filter(pk__in=ids).delete)()
@@ -153,7 +156,7 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 
 
 def refusal_of(error: BaseException | None) -> DomainError | None:
-    """Give the refusal that an exception is, or that a database error means to a client; None if it is neither."""
+    """Translate an exception into a refusal; None if it means none."""
     if isinstance(error, DomainError):
         return error
     if not isinstance(error, Error):
@@ -176,7 +179,7 @@ def _refusal_without_sqlstate(error: Exception) -> DomainError | None:
     if "database is locked" in message or "database table is locked" in message:
         return Busy()
     if isinstance(error.__cause__, sqlite3.Error):
-        return DatabaseUnavailable() if any(part in message for part in _SQLITE_UNAVAILABLE) else None
+        return DatabaseUnavailable() if _SQLITE_UNAVAILABLE.search(message) else None
     return DatabaseUnavailable() if isinstance(error, OperationalError | InterfaceError) else None
 
 

@@ -1,27 +1,27 @@
-"""Refusals that every app shares; nothing here depends on HTTP or GraphQL.
+"""Refusals that every app shares.
 
 A refusal is an exception class with a kind, a code for programs and a message for people. Its fields are its facts.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import Enum, auto
+from enum import IntEnum
 from typing import Any, ClassVar
 
 
-class Kind(Enum):
-    """The kind of a refusal: REST maps it to a status, GraphQL to a type."""
+class Kind(IntEnum):
+    """The kind of a refusal, which is its HTTP status."""
 
-    INVALID = auto()
-    UNAUTHENTICATED = auto()
-    NOT_FOUND = auto()
-    CONFLICT = auto()
-    GONE = auto()
-    TOO_LARGE = auto()
-    TOO_SLOW = auto()
-    UNPROCESSABLE = auto()
-    THROTTLED = auto()
-    UNAVAILABLE = auto()
+    INVALID = 400
+    UNAUTHENTICATED = 401
+    NOT_FOUND = 404
+    TOO_SLOW = 408
+    CONFLICT = 409
+    GONE = 410
+    TOO_LARGE = 413
+    UNPROCESSABLE = 422
+    THROTTLED = 429
+    UNAVAILABLE = 503
 
 
 @dataclass(eq=False)
@@ -32,7 +32,7 @@ class DomainError(Exception):
     code: ClassVar[str]
     message: ClassVar[str]
     example: ClassVar[Mapping[str, Any]] = {}
-    """Facts of a typical case, for the OpenAPI document."""
+    """Facts of a typical case, for the OpenAPI document; those with a default may be left out."""
 
     replayed = False
     """Whether it was stored by an earlier request with the same idempotency key."""
@@ -53,12 +53,11 @@ class Invalid(DomainError):
     kind = Kind.INVALID
     code = "invalid"
     message = "The input is not valid: see the errors of each field."
-    example: ClassVar[Mapping[str, Any]] = {"errors": {"field": ["This field is required."]}}
+    example = {"errors": {"field": ["This field is required."]}}
 
     errors: dict[str, list[str]]
 
 
-@dataclass(eq=False)
 class NotFound(DomainError):
     """It does not exist, or belongs to another account."""
 
@@ -67,7 +66,6 @@ class NotFound(DomainError):
     message = "Not found."
 
 
-@dataclass(eq=False)
 class NotAuthenticated(DomainError):
     """No token was sent where one is needed."""
 
@@ -76,21 +74,18 @@ class NotAuthenticated(DomainError):
     message = "Authentication is required: send an access token."
 
 
-@dataclass(eq=False)
 class TokenNotValid(DomainError):
-    """The token is malformed, expired, used or revoked, or its account is inactive."""
+    """The token is malformed, expired, revoked, or its account is inactive."""
 
     kind = Kind.UNAUTHENTICATED
     code = "token_not_valid"
     message = "The token is not valid or has expired. Log in again."
 
 
-@dataclass(eq=False)
 class AccountInactive(TokenNotValid):
     """The account was deleted, deactivated or given a new password."""
 
 
-@dataclass(eq=False)
 class NoActiveAccount(DomainError):
     """No active account has this username and password."""
 
@@ -106,62 +101,56 @@ class Throttled(DomainError):
     kind = Kind.THROTTLED
     code = "throttled"
     message = "Too many attempts. Retry in {retry_after} seconds."
-    example: ClassVar[Mapping[str, Any]] = {"retry_after": 42}
+    example = {"retry_after": 42}
 
     retry_after: int
 
 
 @dataclass(eq=False)
-class Busy(DomainError):
-    """A lock or a statement took too long, or rivals won every attempt."""
+class Unavailable(DomainError):
+    """Base class of what a later attempt may get."""
 
     kind = Kind.UNAVAILABLE
-    code = "busy"
-    message = "The server is busy. Nothing was changed; please retry."
-    example: ClassVar[Mapping[str, Any]] = {"retry_after": 1}
 
     retry_after: int = 1
 
 
-@dataclass(eq=False)
+class Busy(Unavailable):
+    """A lock or statement took too long, or rivals won every attempt."""
+
+    code = "busy"
+    message = "The server is busy. Nothing was changed; please retry."
+
+
 class LockNotAvailable(Busy):
     """A row or advisory lock was not available in time."""
 
 
-@dataclass(eq=False)
-class DatabaseUnavailable(DomainError):
-    """The database can't be reached, or is read-only."""
-
-    kind = Kind.UNAVAILABLE
-    code = "database_unavailable"
-    message = "The database is not available. Nothing was changed; please retry later."
-    example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
-
-    retry_after: int = 2
-
-
-@dataclass(eq=False)
-class OutcomeUnknown(DomainError):
-    """The database connection was lost during a write, which may have been done."""
-
-    kind = Kind.UNAVAILABLE
-    code = "outcome_unknown"
-    message = "The database connection was lost during the write. It may have been done: check before you retry."
-    example: ClassVar[Mapping[str, Any]] = {"retry_after": 2}
-
-    retry_after: int = 2
-
-
-@dataclass(eq=False)
-class Overloaded(DomainError):
+class Overloaded(Unavailable):
     """More requests arrive than can be answered in time."""
 
-    kind = Kind.UNAVAILABLE
     code = "overloaded"
     message = "The server is overloaded. Nothing was changed; please retry."
-    example: ClassVar[Mapping[str, Any]] = {"retry_after": 1}
 
-    retry_after: int = 1
+
+@dataclass(eq=False)
+class DatabaseUnavailable(Unavailable):
+    """The database can't be reached, or is read-only."""
+
+    code = "database_unavailable"
+    message = "The database is not available. Nothing was changed; please retry later."
+
+    retry_after: int = 2
+
+
+@dataclass(eq=False)
+class OutcomeUnknown(Unavailable):
+    """The database connection broke during a write, which may be done."""
+
+    code = "outcome_unknown"
+    message = "The database connection was lost during the write. It may have been done: check before you retry."
+
+    retry_after: int = 2
 
 
 @dataclass(eq=False)
@@ -171,7 +160,6 @@ class RequestTimeout(DomainError):
     kind = Kind.TOO_SLOW
     code = "request_timeout"
     message = "The request was not received completely within {seconds} seconds. Nothing was changed; please retry."
-    example: ClassVar[Mapping[str, Any]] = {"seconds": 10}
 
     seconds: int = 10
 
@@ -183,12 +171,11 @@ class MalformedJSON(DomainError):
     kind = Kind.INVALID
     code = "malformed_json"
     message = "The body is not valid JSON: {reason}."
-    example: ClassVar[Mapping[str, Any]] = {"reason": "the key 'seat_number' occurs twice"}
+    example = {"reason": "the key 'seat_number' occurs twice"}
 
     reason: str
 
 
-@dataclass(eq=False)
 class PayloadTooLarge(DomainError):
     """The body exceeds the size limit."""
 
@@ -197,7 +184,6 @@ class PayloadTooLarge(DomainError):
     message = "The body exceeds the size limit. Nothing was changed."
 
 
-@dataclass(eq=False)
 class IdempotencyKeyInvalid(DomainError):
     """The key is not 1 to 255 visible ASCII characters."""
 
@@ -206,7 +192,6 @@ class IdempotencyKeyInvalid(DomainError):
     message = "An idempotency key must be 1 to 255 visible ASCII characters."
 
 
-@dataclass(eq=False)
 class IdempotencyKeyReused(DomainError):
     """The key was used with another operation or input within 24 hours."""
 
@@ -215,7 +200,6 @@ class IdempotencyKeyReused(DomainError):
     message = "This idempotency key was used for another request. Nothing was changed; use a new key."
 
 
-@dataclass(eq=False)
 class IdempotencyInProgress(LockNotAvailable):
     """The first request with this key is still in progress."""
 
@@ -224,7 +208,6 @@ class IdempotencyInProgress(LockNotAvailable):
     message = "The first request with this idempotency key is still in progress. Nothing was changed; please retry."
 
 
-@dataclass(eq=False)
 class Protected(DomainError):
     """It has, or had, bookings, or is being held."""
 

@@ -1,7 +1,8 @@
-"""Idempotency keys: the first outcome is stored in the same transaction and replayed for 24 hours.
+"""Idempotency keys: the first outcome is stored and replayed for 24 hours.
 
-Of two requests with one key, the second waits at the unique index of the key's row until the first has committed, and
-then finds its outcome. A crash leaves both the key and its effect, or neither.
+It is stored in the transaction of its effect. Of two requests with one key, the second waits at the unique index of
+the key's row until the first has committed, and then finds its outcome. A crash leaves both the key and its effect,
+or neither.
 """
 
 import hashlib
@@ -15,19 +16,10 @@ from typing import Any, Generic, TypeVar
 from django.db import IntegrityError, OperationalError, connection
 from django.utils import timezone
 
+from core import errors
 from core.accounts import user_of
 from core.database import durable_transaction, refusal_of
-from core.errors import (
-    AccountInactive,
-    Busy,
-    DatabaseUnavailable,
-    DomainError,
-    IdempotencyInProgress,
-    IdempotencyKeyInvalid,
-    IdempotencyKeyReused,
-    LockNotAvailable,
-    OutcomeUnknown,
-)
+from core.errors import DomainError
 from core.models import Account, IdempotencyKey
 
 R = TypeVar("R")
@@ -37,19 +29,15 @@ RETENTION = timedelta(hours=24)
 
 @dataclass(frozen=True)
 class Operation(Generic[R]):
-    """A verb that may run under a key, and how its outcome is stored: as JSON, or as code and facts of a refusal."""
+    """A verb that takes a key, and how its result is stored.
+
+    A result is stored as JSON, a refusal by its code and facts.
+    """
 
     name: str
     dump: Callable[[R], Any]
     load: Callable[[Any], R]
     refusals: Iterable[type[DomainError]]
-
-
-@dataclass(frozen=True)
-class _Outcome(Generic[R]):
-    result: R | None = None
-    refusal: DomainError | None = None
-    is_replayed: bool = False
 
 
 def execute_once(
@@ -61,7 +49,7 @@ def execute_once(
     arguments: tuple[Any, ...],
     run: Callable[[Callable[[], R]], Callable[[], R]] = durable_transaction,
 ) -> R:
-    """Run ``verb(user, *arguments)`` durably; with a key only once, replaying its stored outcome after that.
+    """Run ``verb(user, *arguments)`` durably; with a key, only once.
 
     ``run`` is how a verb without a key runs: as a transaction, or as a statement that commits by itself.
 
@@ -79,49 +67,47 @@ def execute_once(
     except IntegrityError:
         user_of(user)  # raises AccountInactive: if it was deleted at the same moment, a foreign key notices at COMMIT
         raise
-    final: Any = outcome.refusal or outcome.result
-    final.replayed = outcome.is_replayed
-    if outcome.refusal:
-        raise outcome.refusal
-    return final  # type: ignore[no-any-return]
+    if isinstance(outcome, DomainError):
+        raise outcome
+    return outcome
 
 
 def _execute_under_key(
     operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, arguments: tuple[Any, ...]
-) -> _Outcome[R]:
+) -> R | DomainError:
     if not re.fullmatch("[!-~]{1,255}", key):
-        raise IdempotencyKeyInvalid
+        raise errors.IdempotencyKeyInvalid
     fingerprint = hashlib.sha256(repr((operation.name, *arguments)).encode()).hexdigest()
     try:
         return _stored_or_new(operation, attempt, user, key, fingerprint)
-    except OutcomeUnknown as lost:
+    except errors.OutcomeUnknown as lost:
         # The key's row says whether the first attempt was committed; if it is still committing, this one waits for it.
         try:
             return _stored_or_new(operation, attempt, user, key, fingerprint)
-        except (Busy, DatabaseUnavailable, AccountInactive, IntegrityError):
+        except (errors.Busy, errors.DatabaseUnavailable, errors.AccountInactive, IntegrityError):
             raise lost from None  # the first attempt may have been committed, whatever the second says
 
 
 @durable_transaction
 def _stored_or_new(
     operation: Operation[R], attempt: Callable[[], R], user: Account, key: str, fingerprint: str
-) -> _Outcome[R]:
+) -> R | DomainError:
     user_of(user)  # raises AccountInactive
     if not _claim_key(user, key, fingerprint):
         return _stored(operation, user, key, fingerprint)
-    outcome: _Outcome[R]
+    outcome: R | DomainError
     try:
-        outcome = _Outcome(result=attempt())
-        stored = {"result": operation.dump(outcome.result)}  # type: ignore[arg-type]
+        outcome = attempt()
+        stored = {"result": operation.dump(outcome)}
     except tuple(operation.refusals) as refusal:
-        outcome = _Outcome(refusal=refusal)
+        outcome = refusal
         stored = {"refusal": refusal.code, "facts": refusal.facts}
     IdempotencyKey.objects.filter(user=user.pk, key=key).update(outcome=stored)
     return outcome
 
 
 def _claim_key(user: Account, key: str, fingerprint: str) -> bool:
-    """Insert the key in this transaction; False if it was used within 24 hours."""
+    """Insert the key; False if it was used within 24 hours."""
     now = timezone.now()
     instants = [connection.ops.adapt_datetimefield_value(instant) for instant in (now, now - RETENTION)]
     try:
@@ -139,19 +125,23 @@ def _claim_key(user: Account, key: str, fingerprint: str) -> bool:
             )
             return cursor.fetchone() is not None
     except OperationalError as error:
-        if isinstance(refusal_of(error), LockNotAvailable):
-            raise IdempotencyInProgress from error
+        if isinstance(refusal_of(error), errors.LockNotAvailable):
+            raise errors.IdempotencyInProgress from error
         raise
 
 
-def _stored(operation: Operation[R], user: Account, key: str, fingerprint: str) -> _Outcome[R]:
+def _stored(operation: Operation[R], user: Account, key: str, fingerprint: str) -> R | DomainError:
     row = IdempotencyKey.objects.get(user=user.pk, key=key)
     if row.fingerprint != fingerprint:
-        raise IdempotencyKeyReused
-    if "refusal" not in row.outcome:
-        return _Outcome(result=operation.load(row.outcome["result"]), is_replayed=True)
-    (refusal,) = [refusal for refusal in operation.refusals if refusal.code == row.outcome["refusal"]]
-    return _Outcome(refusal=refusal(**row.outcome["facts"]), is_replayed=True)
+        raise errors.IdempotencyKeyReused
+    outcome: Any
+    if "refusal" in row.outcome:
+        (refusal,) = [refusal for refusal in operation.refusals if refusal.code == row.outcome["refusal"]]
+        outcome = refusal(**row.outcome["facts"])
+    else:
+        outcome = operation.load(row.outcome["result"])
+    outcome.replayed = True
+    return outcome  # type: ignore[no-any-return]
 
 
 def delete_old_keys() -> int:

@@ -11,7 +11,7 @@ from django.db.models.functions import Lower
 
 
 class Account(Protocol):
-    """A user, or what an access token says of one; the verbs check that the account is active."""
+    """A user, or the claims of a token; either may be inactive."""
 
     @property
     def pk(self) -> int: ...
@@ -32,7 +32,7 @@ class UserManager(DjangoUserManager["User"]):
 
 
 class User(AbstractUser):
-    """An account; ``username`` and a given ``email`` are unique without regard to case."""
+    """An account; its name and a given e-mail address are unique case-insensitively."""
 
     username_validator = ASCIIUsernameValidator()  # type: ignore[assignment]
 
@@ -54,7 +54,7 @@ class User(AbstractUser):
 
     @property
     def fingerprint(self) -> str:
-        """Hash of the password hash, carried in tokens: a new password revokes the old tokens."""
+        """Hash of the password hash in tokens: a new password revokes them."""
         return hashlib.md5(self.password.encode(), usedforsecurity=False).hexdigest().upper()
 
     class Meta(AbstractUser.Meta):
@@ -74,7 +74,7 @@ class User(AbstractUser):
 
 
 class RateLimitWindow(models.Model):
-    """How many attempts were made in a window of time. Written by core.throttling alone."""
+    """The number of attempts in a window of time, counted by core.throttling."""
 
     key = models.CharField(primary_key=True, max_length=100, help_text="What was tried, and from where or on whom.")
     count = models.PositiveIntegerField()
@@ -88,12 +88,12 @@ class RateLimitWindow(models.Model):
 
 
 class IdempotencyKey(models.Model):
-    """The stored outcome of a request with an idempotency key. Written by core.idempotency alone."""
+    """The outcome of a request with an idempotency key, stored by core.idempotency."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="+", db_index=False)
     key = models.CharField(max_length=255)
     fingerprint = models.CharField(max_length=64, help_text="Of the operation and its input.")
-    outcome = models.JSONField(help_text="What is answered to whoever asks again.")
+    outcome = models.JSONField(help_text="What a request with the same key is answered.")
     created_at = models.DateTimeField(db_index=True)
 
     class Meta:

@@ -1,4 +1,4 @@
-"""Every setting of the project; the environment is read here and nowhere else."""
+"""Every setting of the project; the environment is read here alone."""
 
 import os
 import re
@@ -40,24 +40,22 @@ SECRET_KEY = os.environ.get("SECRET_KEY", "")
 JWT_SIGNING_KEY = os.environ.get("JWT_SIGNING_KEY", "")
 ALLOWED_HOSTS = _list("ALLOWED_HOSTS")
 
-_SHORTEST_KEY = 50  # what Django's own deployment check asks of SECRET_KEY
-
 if DEBUG:
     SECRET_KEY = SECRET_KEY or "development-only: known to everybody who reads this repository"
     JWT_SIGNING_KEY = JWT_SIGNING_KEY or "development-only: signs tokens that nobody should trust"
 else:
-    _wrong = [f"{name} is not set" for name in ("SECRET_KEY", "JWT_SIGNING_KEY") if not globals()[name]]
-    _wrong += [
-        f"{name} is shorter than {_SHORTEST_KEY} characters"
-        for name in ("SECRET_KEY", "JWT_SIGNING_KEY")
-        if 0 < len(globals()[name]) < _SHORTEST_KEY
-    ]
+    _problems = []
+    for _name, _key in (("SECRET_KEY", SECRET_KEY), ("JWT_SIGNING_KEY", JWT_SIGNING_KEY)):
+        if not _key:
+            _problems.append(f"{_name} is not set")
+        elif len(_key) < 50:  # what Django's own deployment check asks of SECRET_KEY
+            _problems.append(f"{_name} is shorter than 50 characters")
     if SECRET_KEY and SECRET_KEY == JWT_SIGNING_KEY:
-        _wrong.append("SECRET_KEY and JWT_SIGNING_KEY are equal")
+        _problems.append("SECRET_KEY and JWT_SIGNING_KEY are equal")
     if not ALLOWED_HOSTS:
-        _wrong.append("ALLOWED_HOSTS is not set")
-    if _wrong:
-        raise ImproperlyConfigured(f"Production does not start: {'; '.join(_wrong)}. For development set DEBUG=1.")
+        _problems.append("ALLOWED_HOSTS is not set")
+    if _problems:
+        raise ImproperlyConfigured(f"Production does not start: {'; '.join(_problems)}. For development set DEBUG=1.")
 
 # --- Applications -----------------------------------------------------------------------------
 
@@ -76,7 +74,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "graphene_django_graphiql_static",  # GraphiQL's static files; nothing else of it is used
     "strawberry_django",
-    # Ours come last: core.admin has its say on what the others registered.
+    # Ours come last: core.admin unregisters what the others registered.
     "core",
     "catalog",
     "reservations",
@@ -106,7 +104,6 @@ APPEND_SLASH = False  # a redirect would turn a client's POST into a GET; core.u
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
-        "DIRS": [],
         "APP_DIRS": True,
         "OPTIONS": {
             "context_processors": [
@@ -178,18 +175,12 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "core.User"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{validator}"}
-    for validator in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator"},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
-PASSWORD_HASHERS = [
-    "core.hashers.Argon2",
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-]
+PASSWORD_HASHERS = ["core.hashers.Argon2", "django.contrib.auth.hashers.PBKDF2PasswordHasher"]
 
 SIMPLE_JWT = {
     "SIGNING_KEY": JWT_SIGNING_KEY,
@@ -224,7 +215,7 @@ OTEL_EXPORTER_OTLP_ENDPOINT = os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "") 
 
 # --- REST -------------------------------------------------------------------------------------
 
-DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest honest one is an admin form
+DATA_UPLOAD_MAX_MEMORY_SIZE = 64 * 1024  # bytes of a body; the largest legitimate one is an admin form
 
 # In each process: rendered lists of movies, under a version that the database gives (catalog.api.movies).
 CACHES = {
@@ -238,25 +229,12 @@ REST_FRAMEWORK = {
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "core.api.negotiation.ContentNegotiation",
     "DEFAULT_PARSER_CLASSES": ["core.api.parsers.StrictJSONParser"],
     "DEFAULT_SCHEMA_CLASS": "core.api.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "core.api.exceptions.exception_handler",
+    "EXCEPTION_HANDLER": "core.api.exceptions.error_response",
     "URL_FORMAT_OVERRIDE": None,
 }
 
 SPECTACULAR_SETTINGS = {
-    "TITLE": "Movie ticket booking",
-    "DESCRIPTION": (
-        "Movies, their shows, and numbered seats that are never sold twice.\n\n"
-        "Send `Authorization: Bearer <access>` with the token that `POST /login` gives. "
-        "Every error is `{code, detail}` and the refusal's facts: `code` is for programs and stays, "
-        "`detail` is for people and may change. A 4xx promises that nothing happened; a 2xx promises that it is "
-        "durable. A 503 promises that nothing happened too, but for `outcome_unknown`: the database was lost under the "
-        "request, which may have been done. Send an `Idempotency-Key`, and sending it again is safe. "
-        "An unknown address is 404, and a method that an address has not is 405 with `Allow`.\n\n"
-        "Times are ISO 8601 with an offset, UTC in answers. Lists are plain arrays, paged by `limit` and `offset`. "
-        "Each address answers with and without its trailing slash. The same rules are served over GraphQL at "
-        "`/graphql/`."
-    ),
-    "VERSION": "1.0.0",
+    **yaml.safe_load((BASE_DIR / "core" / "api" / "description.yaml").read_text()),  # title, description, version, tags
     "APPEND_COMPONENTS": yaml.safe_load((BASE_DIR / "core" / "api" / "components.yaml").read_text()),
     "SORT_OPERATIONS": False,  # they come in the order of core.urls
     "COMPONENT_SPLIT_REQUEST": True,
@@ -271,15 +249,6 @@ SPECTACULAR_SETTINGS = {
         "id": {"type": "integer", "format": "int64", "minimum": 0, "maximum": 10**18 - 1, "example": 1}
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
-    "TAGS": [
-        {"name": "accounts", "description": "Signing up, logging in, and the life of a token."},
-        {"name": "movies", "description": "What is shown. Everybody may read, staff may write."},
-        {"name": "shows", "description": "Where and when it is shown. Everybody may read, staff may write."},
-        {"name": "seats", "description": "Seat maps, the best seats, and seats that are not sold."},
-        {"name": "holds", "description": "Seats that are kept for some minutes: hold, pay, confirm."},
-        {"name": "bookings", "description": "Numbered seats: one's own bookings, and nobody else's."},
-        {"name": "service", "description": "The service itself."},
-    ],
     "ENUM_NAME_OVERRIDES": {
         "BookingStatus": "reservations.models.Booking.Status",
         "SeatStatus": "reservations.seat_map.STATES",
@@ -320,9 +289,7 @@ CSRF_COOKIE_HTTPONLY = True
 
 if not DEBUG:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^livez/?$", r"^readyz/?$"]  # probes come over plain HTTP
-    if METRICS_TOKEN:
-        SECURE_REDIRECT_EXEMPT += [r"^metrics/?$"]  # so does Prometheus
+    SECURE_REDIRECT_EXEMPT = [r"^(livez|readyz|metrics)/?$"]  # probes and Prometheus come over plain HTTP
     SECURE_HSTS_SECONDS = 365 * 24 * 3600
     SECURE_HSTS_INCLUDE_SUBDOMAINS = True
     SECURE_HSTS_PRELOAD = True
@@ -349,12 +316,7 @@ TIME_ZONE = "UTC"
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "filters": {
-        "has_traceback": {
-            "()": "django.utils.log.CallbackFilter",
-            "callback": "ext://core.observability.logs.has_traceback",
-        },
-    },
+    "filters": {"has_traceback": {"()": "core.observability.logs.TracebackFilter"}},
     "formatters": {"line": {"()": "core.observability.logs.JSONFormatter"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},

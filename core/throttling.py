@@ -1,4 +1,4 @@
-"""Rate limits, counted in the database: shared by all workers and both APIs, without a race."""
+"""Rate limits, counted in the database for all workers and both APIs."""
 
 import hashlib
 import ipaddress
@@ -23,37 +23,33 @@ _COUNT = """
 """
 
 
-def consume(rate: str, *, address: str) -> None:
-    """Count an attempt at ``signup``, ``login`` or ``refresh`` from an address.
+def consume(rate: str, subject: str) -> None:
+    """Count an attempt by a client's address, or at an account.
 
-    :raises Throttled: the rate limit of this address is exceeded; ``retry_after`` is in seconds.
+    :raises Throttled: the rate limit is exceeded; ``retry_after`` is in seconds.
     """
-    _count(rate, f"{rate}:{address}")
-
-
-def consume_for_account(username: str) -> None:
-    """Count an attempt to log in to an account, from any address, whether the account exists or not.
-
-    :raises Throttled: the rate limit of this account is exceeded; ``retry_after`` is in seconds.
-    """
-    name = hashlib.sha256(username.lower().encode()).hexdigest()
-    _count("account", f"account:{name}")
-
-
-def _count(rate: str, key: str) -> None:
     allowed, seconds = settings.THROTTLES[rate]
     now = time.time()
     with connection.cursor() as cursor:
-        cursor.execute(_COUNT, {"key": key, "now": now, "seconds": float(seconds)})
+        cursor.execute(_COUNT, {"key": f"{rate}:{subject}", "now": now, "seconds": float(seconds)})
         count, until = cursor.fetchone()
     if count > allowed:
         raise Throttled(retry_after=max(1, math.ceil(until - now)))
 
 
-def client_address(request: HttpRequest) -> str:
-    """Return the client address of a request; of IPv6 the /64 network, of which a client has every address.
+def consume_for_account(username: str) -> None:
+    """Count an attempt to log in to an account, which need not exist, from any address.
 
-    Only the last ``NUM_PROXIES`` entries of ``X-Forwarded-For`` are trusted.
+    :raises Throttled: the rate limit of this account is exceeded; ``retry_after`` is in seconds.
+    """
+    consume("account", hashlib.sha256(username.lower().encode()).hexdigest())
+
+
+def client_address(request: HttpRequest) -> str:
+    """Return the client address of a request.
+
+    Of IPv6 it is the /64 network, of which a client has every address. Only the last ``NUM_PROXIES`` entries of
+    ``X-Forwarded-For`` are trusted.
     """
     address = str(request.META.get("REMOTE_ADDR") or "")
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR") or "")

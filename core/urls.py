@@ -7,7 +7,6 @@ again under ``/api/``, where clients of the older services send requests.
 from collections.abc import Iterator
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.templatetags.static import static
 from django.urls import URLPattern, path, re_path, register_converter
@@ -74,24 +73,24 @@ CANONICAL = [
     path("readyz", health.ReadyView.as_view(), name="readyz"),
 ]
 
-OLDER = [
+UNPUBLISHED = [
+    path("metrics", metrics, name="metrics"),
+    path("shows/<id:show_id>/picker/", picker, name="picker"),
+    # Of the older services:
     path("login/refresh/", accounts.RefreshView.as_view(), name="refresh@older"),
     path("api/login/refresh/", accounts.RefreshView.as_view(), name="refresh@older-api"),
     path("api/token/", accounts.LoginView.as_view(), name="login@older"),
 ]
 
+FAVICON = static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")
+
 urlpatterns = [
     *with_and_without_slash([path("graphql/", graphql, name="graphql")]),
     *with_and_without_slash(CANONICAL),
     *with_and_without_slash(CANONICAL, prefix="api/"),
-    *with_and_without_slash(OLDER),
-    *with_and_without_slash([path("metrics", metrics, name="metrics")] if settings.METRICS_TOKEN else []),
-    path(
-        "favicon.ico",
-        pages.RedirectView.as_view(url=static("drf_spectacular_sidecar/swagger-ui-dist/favicon-32x32.png")),
-    ),
+    *with_and_without_slash(UNPUBLISHED),
     path("", start, name="start"),
-    *with_and_without_slash([path("shows/<id:show_id>/picker/", picker, name="picker")]),
+    path("favicon.ico", pages.RedirectView.as_view(url=FAVICON)),
     path("admin", pages.RedirectView.as_view(url="/admin/")),
     path("admin/", admin.site.urls),
     re_path("", pages.unknown_address),

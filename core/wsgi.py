@@ -1,4 +1,7 @@
-"""The WSGI entry point, for any WSGI server. It is production unless the environment sets ``DEBUG=1``."""
+"""The WSGI entry point, for any WSGI server.
+
+It is production unless the environment sets ``DEBUG=1``.
+"""
 
 import os
 

@@ -19,7 +19,7 @@ from strawberry.schema.base import BaseSchema
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from strawberry.types import ExecutionContext
 
-from catalog.models import MOST_SEATS
+from catalog.models import MAX_SEATS
 from core.server.streams import EventStream, can_stream
 from graphql_api.errors import HTTPRefusal
 from graphql_api.global_ids import number_of
@@ -47,7 +47,7 @@ class ChangedSeat:
 class SeatMapChange:
     version: str = strawberry.field(description="The version of the seat map that these changes lead to.")
     seats: list[ChangedSeat] = strawberry.field(
-        description="The seats that have changed, as they are now.", metadata=list_size(MOST_SEATS)
+        description="The seats that have changed, as they are now.", metadata=list_size(MAX_SEATS)
     )
 
 

@@ -27,7 +27,7 @@ from typing import Any
 from django.db import connection
 from django.utils import timezone
 
-from catalog.models import MOST_SEATS, Movie, Show
+from catalog.models import MAX_SEATS, Movie, Show
 from core.database import outcome_unknown_if_lost
 from core.models import Account
 from reservations.models import Booking, Claim, Hold
@@ -159,7 +159,7 @@ class BookingState:
 def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> BookingState:
     """Read the state of the show, of the seats and of the account."""
     # A number beyond any show's seats would not fit the column; the caller refuses it by the show's total_seats.
-    seats = [number if 1 <= number <= MOST_SEATS else 0 for number in seat_numbers]
+    seats = [number if 1 <= number <= MAX_SEATS else 0 for number in seat_numbers]
     rows = _execute(_text(LOOK, len(seats)), _parameters(user, show_id, seats))
     first = rows[0]
     total = first["total_seats"] or 0

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
-from catalog.models import MOST_SEATS, Show, seat_label
+from catalog.models import MAX_SEATS, Show, seat_label
 
 LONGEST_REASON = 200  # characters
 
@@ -185,7 +185,7 @@ class Claim(models.Model):
                 name="seat_has_one_live_claim",
             ),
             models.CheckConstraint(
-                condition=models.Q(seat_number__range=(1, MOST_SEATS)), name="seat_number_is_1_to_10000"
+                condition=models.Q(seat_number__range=(1, MAX_SEATS)), name="seat_number_is_1_to_10000"
             ),
             models.CheckConstraint(
                 condition=models.Q(status="booked", user__isnull=False, cancelled_at=None, expires_at=None)

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db import connection
 
-from catalog.models import MOST_SEATS, Movie, Show, row_label, seat_label
+from catalog.models import MAX_SEATS, Movie, Show, row_label, seat_label
 from core.accounts import user_of
 from core.errors import AccountInactive, Invalid, NotFound
 from core.models import Account
@@ -125,7 +125,7 @@ def read_version(version: str | None) -> bytes | None:
         return None
     decompressor = zlib.decompressobj()
     try:
-        content = decompressor.decompress(base64.b64decode(version, b"-_", validate=True), 2 + MOST_SEATS)
+        content = decompressor.decompress(base64.b64decode(version, b"-_", validate=True), 2 + MAX_SEATS)
     except (ValueError, zlib.error):
         content = b""
     if not content or not decompressor.eof or decompressor.unused_data:  # cut off, too long, or more behind it

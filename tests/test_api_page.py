@@ -17,9 +17,9 @@ from django.urls import resolve
 from graphql import GraphQLObjectType, GraphQLUnionType, build_ast_schema, get_named_type, parse, print_type, validate
 
 from catalog.api.movies import MovieSerializer
-from catalog.models import LONGEST_MOVIE, LONGEST_ROW, LONGEST_TITLE, MOST_SEATS, Show
+from catalog.models import MAX_DURATION, MAX_SEATS, MAX_SEATS_PER_ROW, MAX_TITLE_LENGTH, Show
 from core import idempotency
-from core.accounts import LONGEST_PASSWORD
+from core.accounts import MAX_PASSWORD_LENGTH
 from core.api.accounts import UserSerializer
 from core.api.pages import openapi_document
 from core.api.pagination import MAX_PAGE_SIZE
@@ -255,18 +255,18 @@ def longest(model: Any, field: str) -> int:
 
 
 LIMITS: dict[str, Callable[[], list[float]]] = {
-    "seats of a show": lambda: [1, MOST_SEATS],
-    "seats of a row": lambda: [1, LONGEST_ROW, Show._meta.get_field("seats_per_row").default],
+    "seats of a show": lambda: [1, MAX_SEATS],
+    "seats of a row": lambda: [1, MAX_SEATS_PER_ROW, Show._meta.get_field("seats_per_row").default],
     "seats booked, held or looked for together": lambda: [1, best_seats.MAX_SEATS_AT_ONCE],
     "seats blocked together": lambda: [1, MAX_BLOCKED_AT_ONCE, 1, LONGEST_REASON],
     "alternatives to a show": lambda: [best_seats._ALTERNATIVES],
     "a hold lasts": lambda: [settings.HOLD_SECONDS, settings.HOLD_LONGEST_SECONDS],
     "seats that an account holds of a show": lambda: [settings.HOLD_SEATS],
-    "a movie": lambda: [1, LONGEST_TITLE, 1, LONGEST_MOVIE],
+    "a movie": lambda: [1, MAX_TITLE_LENGTH, 1, MAX_DURATION],
     "name of a screen": lambda: [1, longest(Show, "screen_name")],
     "username": lambda: [1, longest(User, "username")],
     "e-mail address": lambda: [longest(User, "email")],
-    "password": lambda: [SHORTEST_PASSWORD, LONGEST_PASSWORD],
+    "password": lambda: [SHORTEST_PASSWORD, MAX_PASSWORD_LENGTH],
     "tokens": lambda: [
         settings.SIMPLE_JWT["ACCESS_TOKEN_LIFETIME"].total_seconds() / 60,
         settings.SIMPLE_JWT["REFRESH_TOKEN_LIFETIME"].days,
@@ -292,7 +292,7 @@ class TestLimits:
         assert numbers == LIMITS[what]()
 
     def test_of_an_idempotency_key_is_the_domains(self) -> None:
-        assert "1 to 255 visible ASCII" in idempotency.IdempotencyKeyInvalid.message
+        assert "1 to 255 visible ASCII" in idempotency.errors.IdempotencyKeyInvalid.message
 
     def test_are_not_told_again_where_nothing_holds_them(self) -> None:
         elsewhere = PAGE.split("<!-- table: limits -->")[0]

@@ -12,12 +12,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog import programme
-from catalog.models import LONGEST_MOVIE, LONGEST_TITLE, Movie, MovieQuerySet, movies_version
+from catalog.models import MAX_DURATION, MAX_TITLE_LENGTH, Movie, MovieQuerySet, movies_version
 from core.api.etags import respond_with_etag
 from core.api.fields import StrictIntegerField, TextField
 from core.api.operations import operation
 from core.api.pagination import LimitOffsetPagination, PageQuery
-from core.api.renderers import ORJSONRenderer
+from core.api.renderers import json_response
 from core.api.serializers import FastSerializer
 from core.api.views import APIView
 from core.errors import Protected
@@ -30,9 +30,9 @@ class MovieSerializer(FastSerializer):
     """A movie."""
 
     id = serializers.IntegerField(read_only=True)
-    title = TextField(trim_whitespace=True, max_length=LONGEST_TITLE, help_text="1 to 255 characters.")
+    title = TextField(trim_whitespace=True, max_length=MAX_TITLE_LENGTH, help_text="1 to 255 characters.")
     duration_minutes = StrictIntegerField(
-        min_value=1, max_value=LONGEST_MOVIE, help_text=f"Running time in minutes, 1 to {LONGEST_MOVIE}."
+        min_value=1, max_value=MAX_DURATION, help_text=f"Running time in minutes, 1 to {MAX_DURATION}."
     )
 
     @staticmethod
@@ -46,7 +46,7 @@ class MovieQuery(PageQuery):
     search = TextField(
         required=False,
         allow_blank=True,
-        max_length=LONGEST_TITLE,
+        max_length=MAX_TITLE_LENGTH,
         help_text="Movies whose title contains this, without regard to case.",
     )
     ordering = serializers.ChoiceField(
@@ -67,32 +67,26 @@ class MoviesView(APIView):
         version = movies_version() or uuid.uuid4().hex
         address = hashlib.sha256(request.build_absolute_uri().encode()).hexdigest()
         key = f"movies:{version}:{address}"
-        cached = cache.get(key)
-        if cached is None:
-            cached = self._render(request)
-            if len(cached[0]) <= MAX_CACHED_BYTES:
-                cache.set(key, cached)
-        body, headers = cached
-        media_type = ORJSONRenderer.media_type
-        return respond_with_etag(request, version, lambda: HttpResponse(body, content_type=media_type, headers=headers))
+        response = cache.get(key)
+        if response is None:
+            response = self._list(request)
+            if len(response.content) <= MAX_CACHED_BYTES:
+                cache.set(key, response)
+        return respond_with_etag(request, version, lambda: response)
 
     @operation("addMovie", "Add a movie", request=MovieSerializer, response=MovieSerializer, status=201)
     def post(self, request: Request) -> Response:
         """Staff only."""
-        serializer = MovieSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        movie = programme.add_movie(**serializer.validated_data)
+        movie = programme.add_movie(**self.validated_data())
         return Response(MovieSerializer(movie).data, status=201)
 
-    def _render(self, request: Request) -> tuple[bytes, dict[str, str]]:
-        serializer = MovieQuery(data=request.query_params)
-        serializer.is_valid(raise_exception=True)
-        query = serializer.validated_data
+    def _list(self, request: Request) -> HttpResponse:
+        query = self.validated_data()
         movies = Movie.objects.search(query.get("search", "")).order_by(query["ordering"], "id")
         paginator = LimitOffsetPagination()
         page = paginator.paginate_queryset(movies, request, view=self)
         data = MovieSerializer(page, many=True).data
-        return ORJSONRenderer().render(data), paginator.get_headers(data)
+        return json_response(data, headers=paginator.get_headers(data))
 
 
 class MovieView(APIView):
@@ -104,17 +98,15 @@ class MovieView(APIView):
         return Response(MovieSerializer(get_object_or_404(Movie, pk=movie_id)).data)
 
     @operation("replaceMovie", "Replace a movie", request=MovieSerializer, response=MovieSerializer)
-    def put(self, request: Request, movie_id: int, *, partial: bool = False) -> Response:
+    def put(self, request: Request, movie_id: int) -> Response:
         """Staff only. All fields."""
-        serializer = MovieSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        movie = programme.change_movie(movie_id=movie_id, **serializer.validated_data)
+        movie = programme.change_movie(movie_id=movie_id, **self.validated_data())
         return Response(MovieSerializer(movie).data)
 
     @operation("changeMovie", "Change a movie", request=MovieSerializer, response=MovieSerializer)
     def patch(self, request: Request, movie_id: int) -> Response:
         """Staff only. The fields that are sent."""
-        return self.put(request, movie_id, partial=True)
+        return self.put(request, movie_id)
 
     @operation("deleteMovie", "Delete a movie", refusals=[Protected])
     def delete(self, request: Request, movie_id: int) -> Response:

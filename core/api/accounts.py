@@ -6,7 +6,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import accounts
-from core.accounts import LONGEST_PASSWORD
+from core.accounts import MAX_PASSWORD_LENGTH
 from core.api.fields import TextField
 from core.api.operations import operation
 from core.api.serializers import FastSerializer
@@ -57,10 +57,11 @@ class SignupSerializer(FastSerializer):
     password = NewPasswordField(
         write_only=True,
         min_length=8,
-        max_length=LONGEST_PASSWORD,
+        max_length=MAX_PASSWORD_LENGTH,
         error_messages={"min_length": "This password is too short. It must contain at least {min_length} characters."},
         style={"input_type": "password"},
-        help_text=f"8 to {LONGEST_PASSWORD} characters, not common, not all digits, not like the name; taken as it is.",
+        help_text=f"8 to {MAX_PASSWORD_LENGTH} characters, not common, not all digits, not like the name; "
+        "taken as it is.",
     )
 
 
@@ -103,9 +104,7 @@ class SignupView(PublicAPIView):
     )
     def post(self, request: Request) -> Response:
         """Names and e-mail addresses are unique without regard to case."""
-        serializer = SignupSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        user = accounts.sign_up(**serializer.validated_data, address=client_address(request))
+        user = accounts.sign_up(**self.validated_data(), address=client_address(request))
         return Response(UserSerializer(user).data, status=201)
 
 
@@ -121,9 +120,7 @@ class LoginView(PublicAPIView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a name and a password for a pair of tokens."""
-        serializer = LoginSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        pair = accounts.log_in(**serializer.validated_data, address=client_address(request))
+        pair = accounts.log_in(**self.validated_data(), address=client_address(request))
         return Response(TokenPairSerializer(pair).data)
 
 
@@ -139,9 +136,7 @@ class RefreshView(PublicAPIView):
     )
     def post(self, request: Request) -> Response:
         """Exchange a refresh token for a new pair; the old refresh token is spent."""
-        serializer = RefreshTokenSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        pair = accounts.refresh(token=serializer.validated_data["refresh"], address=client_address(request))
+        pair = accounts.refresh(token=self.validated_data()["refresh"], address=client_address(request))
         return Response(TokenPairSerializer(pair).data)
 
 
@@ -149,9 +144,7 @@ class LogoutView(PublicAPIView):
     @operation("logout", "Log out", request=RefreshTokenSerializer, refusals=[TokenNotValid], metric="logout")
     def post(self, request: Request) -> Response:
         """Spend the refresh token. Access tokens end by themselves, within 15 minutes."""
-        serializer = RefreshTokenSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        accounts.log_out(token=serializer.validated_data["refresh"])
+        accounts.log_out(token=self.validated_data()["refresh"])
         return Response(status=204)
 
 

@@ -1,7 +1,7 @@
 """The exception handler: any exception becomes ``{code, detail, …facts}``."""
 
 import logging
-from http import HTTPStatus
+from collections.abc import Mapping
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -15,34 +15,17 @@ from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
 
 log = logging.getLogger(__name__)
 
-_STATUSES = {
-    Kind.INVALID: HTTPStatus.BAD_REQUEST,
-    Kind.UNAUTHENTICATED: HTTPStatus.UNAUTHORIZED,
-    Kind.NOT_FOUND: HTTPStatus.NOT_FOUND,
-    Kind.CONFLICT: HTTPStatus.CONFLICT,
-    Kind.GONE: HTTPStatus.GONE,
-    Kind.UNPROCESSABLE: HTTPStatus.UNPROCESSABLE_ENTITY,
-    Kind.TOO_SLOW: HTTPStatus.REQUEST_TIMEOUT,
-    Kind.TOO_LARGE: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Kind.THROTTLED: HTTPStatus.TOO_MANY_REQUESTS,
-    Kind.UNAVAILABLE: HTTPStatus.SERVICE_UNAVAILABLE,
-}
-
 INTERNAL_ERROR = {"code": "internal_error", "detail": "Something went wrong on our side."}
 
 
-def exception_handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
-    """Answer an exception that a REST view raised (DRF's EXCEPTION_HANDLER)."""
-    return error_response(exc)
+def error_response(exc: Exception, context: Mapping[str, Any] | None = None) -> HttpResponse:
+    """Answer any exception as JSON (also DRF's EXCEPTION_HANDLER).
 
-
-def error_response(exc: Exception) -> HttpResponse:
-    """Answer any exception as JSON; a refusal is attached as ``response.refusal``.
-
-    It is JSON whatever the view renders otherwise. An unexpected exception is logged, and its text is not sent.
+    A refusal is attached as ``response.refusal``. An unexpected exception is logged, and its text is not sent.
     """
     if refusal := as_refusal(exc):
-        response = json_response(refusal_body(refusal), status=status_of(refusal), headers=headers_of(refusal))
+        body = {"code": refusal.code, "detail": str(refusal), **refusal.facts}
+        response = json_response(body, status=status_of(refusal), headers=headers_of(refusal))
         response.refusal = refusal  # type: ignore[attr-defined]
         return response
     if isinstance(exc, exceptions.APIException):  # for example permission_denied, not_acceptable
@@ -64,14 +47,9 @@ def as_refusal(exc: Exception) -> DomainError | None:
     return refusal_of(exc)
 
 
-def status_of(refusal: DomainError) -> HTTPStatus:
+def status_of(refusal: DomainError) -> int:
     """Give the HTTP status of a refusal."""
-    return _STATUSES[refusal.kind]
-
-
-def refusal_body(refusal: DomainError) -> dict[str, Any]:
-    """Give the body of a refusal."""
-    return {"code": refusal.code, "detail": str(refusal), **refusal.facts}
+    return refusal.kind.value
 
 
 def headers_of(refusal: DomainError) -> dict[str, str]:

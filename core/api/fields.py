@@ -8,6 +8,8 @@ from django.core.validators import ProhibitNullCharactersValidator, RegexValidat
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+_DAY = re.compile("[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
 
 class StrictIntegerField(serializers.IntegerField):
     """A JSON integer; text, fractions, booleans and null are refused, not converted."""
@@ -67,20 +69,15 @@ class DateField(serializers.DateField):
     default_error_messages = {"invalid": "Give a date as 2026-12-24."}
 
     def to_internal_value(self, value: Any) -> date:
-        if not re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+        if not _DAY.fullmatch(value):
             self.fail("invalid")
-        try:
-            return date.fromisoformat(value)
-        except ValueError:
-            self.fail("invalid")
+        return super().to_internal_value(value)
 
 
 class InstantField(serializers.DateTimeField):
     """An ISO 8601 date and time with an offset, converted to UTC."""
 
-    default_error_messages = {
-        "invalid": "Give an ISO 8601 date and time with an offset, as 2026-12-24T18:30:00Z.",
-    }
+    default_error_messages = {"invalid": "Give an ISO 8601 date and time with an offset, as 2026-12-24T18:30:00Z."}
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
@@ -101,9 +98,6 @@ class InstantOrDayField(InstantField):
         super().__init__(**options)
 
     def to_internal_value(self, value: Any) -> datetime:
-        try:
-            if re.fullmatch("[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
-                return datetime.combine(date.fromisoformat(value), self.day_means, UTC)
-        except ValueError:
-            self.fail("invalid")
+        if _DAY.fullmatch(value):
+            return datetime.combine(DateField().to_internal_value(value), self.day_means, UTC)
         return super().to_internal_value(value)

@@ -8,7 +8,7 @@ from rest_framework.request import Request
 
 
 class ContentNegotiation(DefaultContentNegotiation):
-    """The library's, which parses every header anew; most clients name no type, or accept any."""
+    """DRF's, without parsing the header of a client that accepts anything."""
 
     def select_renderer(
         self, request: Request, renderers: Iterable[BaseRenderer], format_suffix: str | None = None

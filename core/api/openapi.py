@@ -48,8 +48,7 @@ class AutoSchema(openapi.AutoSchema):
 
     @property
     def declared(self) -> Declaration:
-        declared: Declaration = getattr(self.view, self.method.lower()).operation
-        return declared
+        return getattr(self.view, self.method.lower()).operation
 
     def get_operation_id(self) -> str:
         return self.declared.operation_id

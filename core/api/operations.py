@@ -1,7 +1,7 @@
 """``@operation`` declares a view's method for the OpenAPI document and for metrics."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, TypeVar
 
 from core.errors import DomainError
@@ -10,13 +10,14 @@ from core.idempotency import Operation
 M = TypeVar("M", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Declaration:
-    """What a view's method declares of itself."""
+    """What a view's method declares of itself, as its decorator."""
 
     operation_id: str
     """The name that generated clients give it."""
     summary: str
+    _: KW_ONLY
     request: Any = None
     """The serializer of the body."""
     query: Any = None
@@ -26,7 +27,7 @@ class Declaration:
     status: int = 200
     media_type: str | None = None
     """Of an answer that is not JSON."""
-    refusals: Sequence[type[DomainError]] = ()
+    refusals: Iterable[type[DomainError]] = ()
     """What it can refuse besides, apart from what is refused everywhere."""
     links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """The operations that take something of the answer, and what."""
@@ -38,12 +39,10 @@ class Declaration:
     metric: str = ""
     """The name under which outcomes are counted, if it is not the verb's."""
 
-
-def operation(operation_id: str, summary: str, **declared: Any) -> Callable[[M], M]:
-    """Declare an operation; its description is the docstring of the method."""
-
-    def declare(method: M) -> M:
-        method.operation = Declaration(operation_id=operation_id, summary=summary, **declared)  # type: ignore[attr-defined]
+    def __call__(self, method: M) -> M:
+        """Attach it to a method, whose docstring is the description."""
+        method.operation = self  # type: ignore[attr-defined]
         return method
 
-    return declare
+
+operation = Declaration

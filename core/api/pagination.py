@@ -30,7 +30,6 @@ class LimitOffsetPagination(pagination.LimitOffsetPagination):
     request: Request
     limit: int
     offset: int
-    count: int
 
     def paginate_queryset(self, queryset: Any, request: Request, view: Any = None) -> Any:
         """Slice the queryset; a serializer may still choose its columns."""

@@ -36,8 +36,7 @@ def read_body(request: HttpRequest | Request) -> bytes:
     """
     refuse_chunked_body(request)
     try:
-        body: bytes = request.body
-        return body
+        return request.body
     except RequestDataTooBig as fault:
         raise PayloadTooLarge from fault
     except UnreadablePostError as fault:
@@ -56,7 +55,7 @@ def refuse_chunked_body(request: HttpRequest | Request) -> None:
 def parse_json(body: bytes) -> Any:
     """Parse a JSON text; an empty one is an empty object.
 
-    :raises MalformedJSON: not UTF-8, not JSON, a key twice, a number or a nesting beyond reason, half a character.
+    :raises MalformedJSON: not UTF-8, not JSON, a duplicate key, half a surrogate pair, too deep, a number too long.
     """
     if not body:
         return {}

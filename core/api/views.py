@@ -21,6 +21,8 @@ class APIView(views.APIView):
 
     # CORS preflights are answered before any view, and nothing else needs OPTIONS.
     http_method_names = ["get", "post", "put", "patch", "delete", "head"]
+    declared: Declaration
+    """What the method that runs declares of itself."""
     metric = ""
     """The name under which the outcome is counted, as the operation declares it; a method may choose another."""
 
@@ -30,6 +32,7 @@ class APIView(views.APIView):
         super().initial(request, *args, **kwargs)
         declared: Declaration | None = getattr(getattr(self, str(request.method).lower()), "operation", None)
         if declared:
+            self.declared = declared
             self.metric = declared.metric or (declared.verb.name if declared.verb else "")
             if declared.request:
                 refuse_chunked_body(request)
@@ -38,6 +41,18 @@ class APIView(views.APIView):
                     request, self.get_parsers()
                 ):
                     raise exceptions.UnsupportedMediaType(request.content_type)
+
+    def validated_data(self) -> dict[str, Any]:
+        """Validate the body or query string with the declared serializer.
+
+        PATCH takes some of its fields, any other method all.
+        """
+        if self.declared.request:
+            serializer = self.declared.request(data=self.request.data, partial=self.request.method == "PATCH")
+        else:
+            serializer = self.declared.query(data=self.request.query_params)
+        serializer.is_valid(raise_exception=True)
+        return dict(serializer.validated_data)
 
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         response = super().finalize_response(request, response, *args, **kwargs)

@@ -18,7 +18,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('key', models.CharField(max_length=255)),
                 ('fingerprint', models.CharField(help_text='Of the operation and its input.', max_length=64)),
-                ('outcome', models.JSONField(help_text='What is answered to whoever asks again.')),
+                ('outcome', models.JSONField(help_text='What a request with the same key is answered.')),
                 ('created_at', models.DateTimeField(db_index=True)),
                 ('user', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='+', to=settings.AUTH_USER_MODEL)),
             ],

@@ -17,17 +17,19 @@ _process, _numbers = uuid.uuid4().hex[:20], itertools.count()
 
 
 def new_request_id() -> str:
-    """Make an id of 32 hexadecimal digits, without asking the kernel for random numbers."""
+    """Make an id of 32 hexadecimal digits, without a system call."""
     return f"{_process}{next(_numbers):012x}"
 
 
-def has_traceback(record: logging.LogRecord) -> bool:
-    """Pass errors with a traceback; Django's other lines repeat the request log."""
-    return bool(record.exc_info)
+class TracebackFilter(logging.Filter):
+    """Passes errors with a traceback; Django's other lines repeat the request log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return bool(record.exc_info)
 
 
 class JSONFormatter(logging.Formatter):
-    """Formats an event as one JSON object, a traceback as a string in it."""
+    """Formats an event as one JSON object, with its traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         event: dict[str, object] = {

@@ -95,7 +95,7 @@ metrics.worker_pool = "health"  # type: ignore[attr-defined]
 
 
 def _forget_dead_processes(folder: Path) -> None:
-    """Drop the gauges of processes that have ended; what they have counted stays."""
+    """Drop the gauges of processes that have ended; their counters stay."""
     for file in folder.glob("gauge_live*_*.db"):
         pid = int(re.sub(r"\D", "", file.stem))
         try:

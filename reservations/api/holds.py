@@ -4,7 +4,7 @@ from django.db.models import Prefetch
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from catalog.models import MOST_SEATS
+from catalog.models import MAX_SEATS
 from core.accounts import user_of
 from core.api.authentication import AccessTokenAuthentication, AuthenticatedRequest
 from core.api.exceptions import replay_headers
@@ -24,7 +24,7 @@ from reservations.models import Hold, HoldQuerySet
 class HeldSeatSerializer(FastSerializer):
     """A seat of a hold."""
 
-    seat_number = serializers.IntegerField(min_value=1, max_value=MOST_SEATS)
+    seat_number = serializers.IntegerField(min_value=1, max_value=MAX_SEATS)
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
 
 

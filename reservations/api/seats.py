@@ -11,7 +11,7 @@ from rest_framework.permissions import AllowAny, IsAdminUser
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from catalog.models import MOST_SEATS, row_label
+from catalog.models import MAX_SEATS, row_label
 from core.api.authentication import AccessTokenAuthentication, AuthenticatedRequest
 from core.api.etags import respond_with_etag
 from core.api.fields import DigitsField, JSONBooleanField, StrictIntegerField, TextField, TrueFalseField
@@ -27,7 +27,7 @@ from reservations.models import LONGEST_REASON
 from reservations.seat_map import STATES, SeatMap, labels_of, seat_map
 from reservations.staff import MAX_BLOCKED_AT_ONCE
 
-_SEAT_NUMBER = {"type": "integer", "minimum": 1, "maximum": MOST_SEATS}
+_SEAT_NUMBER = {"type": "integer", "minimum": 1, "maximum": MAX_SEATS}
 
 
 def _seat_numbers(max_items: int) -> dict[str, Any]:
@@ -117,7 +117,7 @@ class SeatMapQuery(QuerySerializer):
 class SeatSerializer(FastSerializer):
     """One seat."""
 
-    seat_number = serializers.IntegerField(min_value=1, max_value=MOST_SEATS, help_text="1 to `total_seats`.")
+    seat_number = serializers.IntegerField(min_value=1, max_value=MAX_SEATS, help_text="1 to `total_seats`.")
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
     status = serializers.ChoiceField(choices=STATES, help_text="`held`: by a hold that has not run out.")
     mine = serializers.BooleanField(
@@ -183,7 +183,7 @@ class BlockSeatsSerializer(FastSerializer):
 class BlockedSeatSerializer(FastSerializer):
     """A seat that is not sold."""
 
-    seat_number = serializers.IntegerField(min_value=1, max_value=MOST_SEATS)
+    seat_number = serializers.IntegerField(min_value=1, max_value=MAX_SEATS)
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
     reason = serializers.CharField(help_text="For staff.")
 

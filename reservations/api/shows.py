@@ -9,7 +9,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from catalog.api.movies import MovieSerializer
-from catalog.models import LONGEST_ROW, MOST_SEATS, Movie, Show, ShowQuerySet
+from catalog.models import MAX_SEATS, MAX_SEATS_PER_ROW, Movie, Show, ShowQuerySet
 from core.api.fields import DateField, InstantField, InstantOrDayField, StrictIntegerField, TextField, TrueFalseField
 from core.api.operations import operation
 from core.api.pagination import LimitOffsetPagination, PageQuery
@@ -30,13 +30,13 @@ class ShowSerializer(FastSerializer):
     screen_name = TextField(trim_whitespace=True, max_length=100, help_text="1 to 100 characters.")
     date_time = InstantField(help_text="ISO 8601 with an offset. Booking and cancelling close then.")
     total_seats = StrictIntegerField(
-        min_value=1, max_value=MOST_SEATS, help_text=f"The seats are numbered from 1; 1 to {MOST_SEATS} of them."
+        min_value=1, max_value=MAX_SEATS, help_text=f"The seats are numbered from 1; 1 to {MAX_SEATS} of them."
     )
     seats_per_row = StrictIntegerField(
         required=False,
         min_value=1,
-        max_value=LONGEST_ROW,
-        help_text=f"Seat 1 is A1; the last row may be shorter. 1 to {LONGEST_ROW}, 10 if left out.",
+        max_value=MAX_SEATS_PER_ROW,
+        help_text=f"Seat 1 is A1; the last row may be shorter. 1 to {MAX_SEATS_PER_ROW}, 10 if left out.",
     )
     available_seats = serializers.IntegerField(
         read_only=True,

@@ -151,7 +151,7 @@ class TestMissingLocks:
 class TestTries:
     def race(self, settings: Any) -> None:
         settings.THROTTLES = {**settings.THROTTLES, "login": (5, 60)}
-        outcomes = all_at_once([lambda: throttling.consume("login", address=HERE)] * 20)
+        outcomes = all_at_once([lambda: throttling.consume("login", HERE)] * 20)
         assert outcomes.count(None) == 5
         assert sum(isinstance(outcome, Throttled) for outcome in outcomes) == 15
 
@@ -168,6 +168,6 @@ class TestTries:
             if counted >= settings.THROTTLES[budget][0]:
                 raise Throttled(retry_after=1)
 
-        monkeypatch.setattr(throttling, "_count", careless)
+        monkeypatch.setattr(throttling, "consume", careless)
         with pytest.raises(AssertionError, match="20 == 5"):
             self.race(settings)

@@ -1,10 +1,9 @@
 """``manage.py import_movies FILE.csv``"""
 
+import io
 import sys
 from argparse import ArgumentParser
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, TextIO
+from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
@@ -26,7 +25,8 @@ class Command(BaseCommand):
     def handle(self, *, file: str, skip_bad: bool, **options: Any) -> None:
         movies, bad = [], 0
         try:
-            with _opened(file) as lines:
+            source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115
+            with io.TextIOWrapper(source, encoding="utf-8-sig", newline="") as lines:
                 for row in tqdm(read_movies(lines), unit=" rows", disable=None):
                     if isinstance(row, BadRow):
                         bad += 1
@@ -39,13 +39,3 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was written: {bad} bad rows. --skip-bad writes the {len(movies)} good ones.")
         added = add_new_movies(movies)
         self.stdout.write(f"{added} movies added, {len(movies) - added} existed already, {bad} bad rows skipped.")
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[TextIO]:
-    if file == "-":
-        sys.stdin.reconfigure(encoding="utf-8-sig", errors="strict", newline="")  # type: ignore[union-attr]
-        yield sys.stdin
-    else:
-        with open(file, encoding="utf-8-sig", newline="") as lines:
-            yield lines
