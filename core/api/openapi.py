@@ -27,20 +27,7 @@ from core.api.pagination import PageQuery
 
 HEADERS: dict[str, dict[str, Any]] = spectacular_settings.APPEND_COMPONENTS["headers"]
 EXAMPLES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "examples.yaml").read_text())
-
-_IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    OpenApiParameter.HEADER,
-    description=(
-        "A name of your own for this request. A request that is sent again with it and the same input within 24 hours "
-        "gets the first outcome, refusals included, and nothing is done twice. It is yours alone, and the same key at "
-        "both doors."
-    ),
-)
-_IF_NONE_MATCH = OpenApiParameter(
-    "If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the answer that you have."
-)
+PARAMETERS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "parameters.yaml").read_text())
 
 
 class AutoSchema(openapi.AutoSchema):
@@ -78,11 +65,9 @@ class AutoSchema(openapi.AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         declared = self.declared
-        return [
-            *([declared.query] if declared.query else []),
-            *([_IDEMPOTENCY_KEY] if declared.verb else []),
-            *([_IF_NONE_MATCH] if declared.etag else []),
-        ]
+        taken = {"Idempotency-Key": declared.verb, "If-None-Match": declared.etag}
+        headers = [OpenApiParameter(name, location="header", **PARAMETERS[name]) for name in taken if taken[name]]
+        return [declared.query, *headers] if declared.query else headers
 
     def get_examples(self) -> list[OpenApiExample]:
         """Take the examples of the serializers, or of the operation."""
