@@ -84,7 +84,10 @@ class RefreshTokenSerializer(FastSerializer):
     refresh = TextField(help_text="The refresh token of the pair.")
 
 
-_LINKS = {name: {"refresh": "$response.body#/refresh"} for name in ("refreshToken", "logout")}
+_LINKS = {
+    name: {"operationId": name, "requestBody": {"refresh": "$response.body#/refresh"}}
+    for name in ("refreshToken", "logout")
+}
 
 
 class SignupView(PublicAPIView):

@@ -5,7 +5,7 @@ Examples of refusals are made by the code that answers them.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -94,9 +94,7 @@ class AutoSchema(openapi.AutoSchema):
             *(["ETag"] if declared.etag else []),
         )
         if declared.links:
-            answer["links"] = {
-                name: {"operationId": name, "requestBody": body} for name, body in declared.links.items()
-            }
+            answer["links"] = declared.links
         if declared.etag:
             headers = _references("X-Request-ID", "ETag")
             responses["304"] = {"description": "Nothing has changed.", "headers": headers}
@@ -115,28 +113,25 @@ class AutoSchema(openapi.AutoSchema):
     def _refusals(self, document: dict[str, Any]) -> Iterator[Exception]:
         """Give an instance of each refusal that the operation can answer."""
         declared, security = self.declared, document["security"]
-        kinds: list[type[errors.DomainError]] = []
+        kinds_by_condition: list[tuple[Any, Iterable[type[errors.DomainError]]]] = [
+            (declared.request, [errors.Invalid, errors.MalformedJSON, errors.PayloadTooLarge, errors.RequestTimeout]),
+            (declared.query, [errors.Invalid]),
+            ({} not in security, [errors.NotAuthenticated]),
+            (security != [{}], [errors.TokenNotValid]),
+            ("{" in self.path, [errors.NotFound]),
+            (declared.database, [errors.Busy, errors.DatabaseUnavailable]),
+            (declared.database and self.method != "GET", [errors.OutcomeUnknown]),
+            (self.path != "/livez", [errors.Overloaded]),
+            (declared.verb, [errors.IdempotencyKeyInvalid, errors.IdempotencyKeyReused, errors.IdempotencyInProgress]),
+            (declared.verb, declared.verb.refusals if declared.verb else []),
+            (True, declared.refusals),
+        ]
+        for kind in dict.fromkeys(kind for applies, kinds in kinds_by_condition if applies for kind in kinds):
+            yield kind(**kind.example)
         if declared.request:
-            kinds += [errors.Invalid, errors.MalformedJSON, errors.PayloadTooLarge, errors.RequestTimeout]
             yield exceptions.UnsupportedMediaType("text/plain")
-        if declared.query:
-            kinds += [errors.Invalid]
-        if security != [{}]:
-            kinds += [errors.TokenNotValid] if {} in security else [errors.NotAuthenticated, errors.TokenNotValid]
         if {} not in security and any(isinstance(each, IsAdminUser) for each in self.view.get_permissions()):
             yield exceptions.PermissionDenied()
-        if "{" in self.path:
-            kinds += [errors.NotFound]
-        if declared.database:
-            kinds += [errors.Busy, errors.DatabaseUnavailable]
-            kinds += [errors.OutcomeUnknown] if self.method != "GET" else []
-        if self.path != "/livez":
-            kinds += [errors.Overloaded]
-        if declared.verb:
-            kinds += [errors.IdempotencyKeyInvalid, errors.IdempotencyKeyReused, errors.IdempotencyInProgress]
-            kinds += declared.verb.refusals
-        for kind in dict.fromkeys([*kinds, *declared.refusals]):
-            yield kind(**kind.example)
         yield exceptions.NotAcceptable()
 
     def _register_refusals(self, group: list[HttpResponse]) -> dict[str, str]:
