@@ -24,8 +24,6 @@ from core.observability.logs import new_request_id, request_id
 
 log = logging.getLogger("request")
 
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
-
 
 class RequestLogMiddleware:
     """Gives each request an ``X-Request-ID``, the client's own if it is safe, and logs one line of it.
@@ -33,7 +31,7 @@ class RequestLogMiddleware:
     The line has the path but not the query, and no header: neither a token nor a search gets into the log.
     """
 
-    def __init__(self, get_response: GetResponse) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
