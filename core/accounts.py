@@ -2,7 +2,7 @@
 
 import functools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from rest_framework_simplejwt.settings import api_settings
 from rest_framework_simplejwt.tokens import AccessToken, RefreshToken, Token
 
 from core.database import durable_transaction, refusal_of, violates
-from core.errors import AccountInactive, Busy, Invalid, LockNotAvailable, NoActiveAccount, TokenNotValid
+from core.errors import AccountInactive, Busy, DomainError, Invalid, LockNotAvailable, NoActiveAccount, TokenNotValid
 from core.hashers import hashing_slot
 from core.models import Account, User
 from core.throttling import consume, consume_for_account
@@ -33,13 +33,16 @@ class TokenPair:
 
 
 @contextmanager
-def _without_retry() -> Iterator[None]:
+def _without_retry(broken_constraint: Callable[[IntegrityError], DomainError]) -> Iterator[None]:
     """Raise a missing lock as plain ``Busy``, which core.server does not retry.
 
-    Around all that follows the first count: a retry would count and hash again.
+    Around all that follows the first count: a retry would count and hash again. A constraint that the database finds
+    broken is another refusal.
     """
     try:
         yield
+    except IntegrityError as error:
+        raise broken_constraint(error) from error
     except (LockNotAvailable, DatabaseError) as error:
         if isinstance(refusal_of(error), LockNotAvailable):
             raise Busy from error
@@ -58,11 +61,8 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
     user = User(username=username, email=User.objects.normalize_email(email))
     _validate(user, password)
     user.set_password(password)
-    try:
-        with _without_retry():
-            durable_transaction(user.save)(force_insert=True)
-    except IntegrityError as error:  # of two at once, only the unique constraint decides
-        raise Invalid(errors=_duplicate_errors(error)) from error
+    with _without_retry(_duplicate):
+        durable_transaction(user.save)(force_insert=True)
     return user
 
 
@@ -75,15 +75,13 @@ def log_in(*, username: str, password: str, address: str) -> TokenPair:
     :raises NoActiveAccount: no active account has this username and password.
     """
     consume("login", address)
-    try:
-        with _without_retry():
-            consume_for_account(username)
-            user = authenticate(username=username, password=password)
-            if not isinstance(user, User):
-                raise NoActiveAccount
-            return durable_transaction(_issue)(user)
-    except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
-        raise NoActiveAccount from error
+    # If the account is deleted at the same moment, the foreign key notices at COMMIT.
+    with _without_retry(lambda _: NoActiveAccount()):
+        consume_for_account(username)
+        user = authenticate(username=username, password=password)
+        if not isinstance(user, User):
+            raise NoActiveAccount
+        return durable_transaction(_issue)(user)
 
 
 def refresh(*, token: str, address: str) -> TokenPair:
@@ -93,11 +91,9 @@ def refresh(*, token: str, address: str) -> TokenPair:
     :raises TokenNotValid: malformed, expired or revoked, or its account is inactive.
     """
     consume("refresh", address)
-    try:
-        with _without_retry():
-            return _exchange(token)
-    except IntegrityError as error:  # the account was deleted at the same moment; the foreign key notices at COMMIT
-        raise TokenNotValid from error
+    # If the account is deleted at the same moment, the foreign key notices at COMMIT.
+    with _without_retry(lambda _: TokenNotValid()):
+        return _exchange(token)
 
 
 @durable_transaction
@@ -166,10 +162,11 @@ def _validate(user: User, password: str) -> None:
         raise Invalid(errors=errors)
 
 
-def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
+def _duplicate(error: IntegrityError) -> Invalid:
+    """Refuse what is taken: of two at once, only the unique constraint decides."""
     if violates(error, "given_email_is_unique_without_case"):
-        return {"email": ["A user with that email address already exists."]}
-    return {"username": ["A user with that username already exists."]}
+        return Invalid(errors={"email": ["A user with that email address already exists."]})
+    return Invalid(errors={"username": ["A user with that username already exists."]})
 
 
 @durable_transaction
