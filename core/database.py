@@ -25,11 +25,14 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 4
 _BATCH = 5000  # rows
 
-_LOCK_NOT_AVAILABLE = "55P03"
 _ROLLED_BACK = {"40001", "40P01"}  # serialization_failure, deadlock_detected
-_BUSY = {"57014", *_ROLLED_BACK}  # query_canceled (statement_timeout)
-_UNAVAILABLE_CLASSES = {"08", "53", "57", "58"}  # connection, resources, operator intervention, system
-_UNAVAILABLE = {"25006", "25P03"}  # read_only_sql_transaction, idle_in_transaction_session_timeout
+_REFUSALS: dict[str, type[DomainError]] = {  # by SQLSTATE, or by its class
+    "55P03": LockNotAvailable,
+    **dict.fromkeys(["57014", *_ROLLED_BACK], Busy),  # query_canceled (statement_timeout)
+    # The classes connection, resources, operator intervention, system; read_only_sql_transaction and
+    # idle_in_transaction_session_timeout.
+    **dict.fromkeys(["08", "53", "57", "58", "25006", "25P03"], DatabaseUnavailable),
+}
 _SQLITE_UNAVAILABLE = re.compile("readonly database|unable to open|disk I/O error|is full|malformed|not a database")
 
 
@@ -164,13 +167,8 @@ def refusal_of(error: BaseException | None) -> DomainError | None:
     state = sqlstate(error)
     if state is None:
         return _refusal_without_sqlstate(error)
-    if state == _LOCK_NOT_AVAILABLE:
-        return LockNotAvailable()
-    if state in _BUSY:
-        return Busy()
-    if state in _UNAVAILABLE or state[:2] in _UNAVAILABLE_CLASSES:
-        return DatabaseUnavailable()
-    return None
+    refusal = _REFUSALS.get(state) or _REFUSALS.get(state[:2])
+    return refusal() if refusal else None
 
 
 def _refusal_without_sqlstate(error: Exception) -> DomainError | None:
