@@ -6,11 +6,12 @@ from collections.abc import Iterator
 
 import orjson
 from django.core.cache import cache
-from graphql import FieldNode, OperationDefinitionNode
+from graphql import get_operation_ast
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from catalog.models import movies_version
+from graphql_api.context import root_fields
 
 MAX_CACHED_BYTES = 64 * 1024  # a page of a hundred movies has some 10 kB
 
@@ -37,16 +38,9 @@ class MovieCache(SchemaExtension):
                 cache.set(key, answer)
 
     def _is_of_movies_alone(self) -> bool:
-        """Whether all operations ask for movies alone, without their shows."""
+        """Whether the operation asks for movies alone, without their shows."""
         execution = self.execution_context
-        operations = [
-            node
-            for node in (execution.graphql_document.definitions if execution.graphql_document else ())
-            if isinstance(node, OperationDefinitionNode)
-        ]
-        fields = {
-            node.name.value if isinstance(node, FieldNode) else None
-            for operation in operations
-            for node in operation.selection_set.selections
-        }
-        return fields == {"movies"} and "shows" not in (execution.query or "")
+        assert execution.graphql_document
+        operation = get_operation_ast(execution.graphql_document, execution.operation_name)
+        assert operation
+        return root_fields(operation) == {"movies"} and "shows" not in (execution.query or "")

@@ -11,7 +11,7 @@ from catalog.models import Movie, Show
 from core.models import User
 from graphql_api.context import Info
 from graphql_api.global_ids import number_of, parts_of
-from graphql_api.limits import page_size
+from graphql_api.limits import PAGE_COST
 from graphql_api.pagination import After, Before, Connection, First, Last, Page, connect
 from graphql_api.types import accounts, bookings, catalog
 from reservations.models import Booking, Hold
@@ -25,7 +25,7 @@ class Query:
     def me(self, info: Info) -> accounts.User | None:
         return info.context.account  # type: ignore[return-value]
 
-    @strawberry.field(description="The movies, by title.", metadata=page_size())
+    @strawberry.field(description="The movies, by title.", metadata=PAGE_COST)
     def movies(
         self,
         first: First = None,
@@ -47,7 +47,7 @@ class Query:
     def show(self, id: GlobalId) -> catalog.Show | None:
         return _find(id, "Show", None)  # type: ignore[return-value]
 
-    @strawberry.field(description="One's own bookings, newest first. Needs a token.", metadata=page_size())
+    @strawberry.field(description="One's own bookings, newest first. Needs a token.", metadata=PAGE_COST)
     def my_bookings(
         self,
         info: Info,
@@ -67,7 +67,7 @@ class Query:
 
     @strawberry.field(
         description="One's own holds that can be confirmed, in the order in which they were made. Needs a token.",
-        metadata=page_size(),
+        metadata=PAGE_COST,
     )
     def my_holds(self, info: Info, first: First = None, after: After = None) -> Connection[bookings.Hold]:
         rows = Hold.objects.filter(user=info.context.require_bearer().pk).live()

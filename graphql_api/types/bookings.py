@@ -8,7 +8,7 @@ import strawberry_django
 from django.utils import timezone
 from strawberry import auto
 
-from graphql_api.limits import list_size
+from graphql_api.limits import cost
 from graphql_api.loaders import Batch, RowField, batched_field, load_related
 from graphql_api.pagination import Order
 from graphql_api.types.catalog import Show
@@ -46,7 +46,7 @@ class Booking(Node):
 @strawberry.type(description="The bookings that were made together.")
 class BookedSeats:
     bookings: list[Booking] = strawberry.field(
-        description="One for each seat, 1 to 10, by the seats' numbers.", metadata=list_size(MAX_SEATS_AT_ONCE)
+        description="One for each seat, 1 to 10, by the seats' numbers.", metadata=cost(items=MAX_SEATS_AT_ONCE)
     )
 
 
@@ -76,7 +76,7 @@ class Hold(Node):
     show: Show = batched_field(load_shows, description="The show.")
 
     seats: list[HeldSeat] = batched_field(
-        load_held_seats, description="Its seats, 1 to 10, by their numbers.", metadata=list_size(MAX_SEATS_AT_ONCE)
+        load_held_seats, description="Its seats, 1 to 10, by their numbers.", metadata=cost(items=MAX_SEATS_AT_ONCE)
     )
     expires_at: datetime = batched_field(
         load_held_seats, description="When it expires, by the service's clock; its seats are available from then on."

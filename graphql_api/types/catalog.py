@@ -11,7 +11,7 @@ from strawberry import auto
 
 from catalog import models
 from graphql_api.context import Info
-from graphql_api.limits import computation, list_size, page_size
+from graphql_api.limits import PAGE_COST, cost
 from graphql_api.loaders import Batch, RowField, batch_of, batched_field, load_related
 from graphql_api.pagination import After, Connection, First, Order, Page, connect_to
 from graphql_api.types.node import DATABASE_ID, Node
@@ -33,7 +33,7 @@ class Movie(Node):
     @strawberry.field(
         # Nullable, so that a wrong argument nulls nothing above it: least of all a booking that was just made.
         description="Its shows, earliest first; null if the arguments are not valid.",
-        metadata=page_size(),
+        metadata=PAGE_COST,
     )
     def shows(
         self,
@@ -73,7 +73,7 @@ class NoAdjacentSeats(Refusal):
     largest_block: int = strawberry.field(description="The most available seats that are adjacent in one row.")
     alternatives: list["Show"] = strawberry.field(
         description="Later shows of the movie that have so many together; at most 3, earliest first.",
-        metadata=list_size(3),
+        metadata=cost(items=3),
     )
 
 
@@ -106,7 +106,7 @@ class Show(Node):
     # These two are nullable for the same reason as the shows of a movie.
     @strawberry.field(
         description="Its seats now, or those that have changed since a version; null if `since` is not valid.",
-        metadata=computation(250),
+        metadata=cost(compute=250),
     )
     def seat_map(
         self,
@@ -126,7 +126,7 @@ class Show(Node):
         description="The best available seats together; null if the show is gone. The same seats for the same state: "
         "one row without leaving a single seat alone, one row, then parts in rows as near as can be; among those, near "
         "the middle of the row two thirds back.",
-        metadata=computation(500),
+        metadata=cost(compute=500),
     )
     def best_seats(
         self,
