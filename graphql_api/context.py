@@ -1,14 +1,16 @@
 """The context of a request: its operation, its account and its outcome."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import strawberry
+from django.http import HttpRequest
 from graphql import FieldNode, OperationDefinitionNode, OperationType
 
 from core.accounts import Bearer, user_of
-from core.errors import LockNotAvailable, NotAuthenticated, TokenNotValid
+from core.api.authentication import bearer_of
+from core.errors import DomainError, NotAuthenticated
 from core.models import User
 
 # As in REST, no token is read to open, renew or end a session: a front end that sends its old token with every request
@@ -29,17 +31,25 @@ class Operation:
 class Context:
     """What resolvers, extensions and the view share of a request."""
 
+    request: HttpRequest
     operation: Operation
     address: str
-    bearer: Bearer | None = None
-    token_error: TokenNotValid | None = None
-    """Why the token that was sent is not valid."""
+    root_fields: set[str] = field(default_factory=set)
+    """The names of the operation's fields; ``...`` stands for a fragment."""
+    refusal: DomainError | None = None
+    """Why a mutation was not done, also where it is answered as data: after some, core.server tries again."""
     replayed: bool = False
     """Whether the outcome is that of an earlier request with the same idempotency key."""
-    lock_not_available: LockNotAvailable | None = None
-    """The refusal after which core.server tries again, also where it is answered as data."""
     subscription: tuple[int, str | None] | None = None
     """The show and the version of a subscription, which the view answers with a stream."""
+
+    @cached_property
+    def bearer(self) -> Bearer | None:
+        """The claims of the token; None without a token.
+
+        :raises TokenNotValid: it is malformed or has expired.
+        """
+        return bearer_of(self.request)
 
     @cached_property
     def account(self) -> User | None:
@@ -63,19 +73,13 @@ class Context:
 
         :raises TokenNotValid: malformed or expired, or its account is inactive.
         """
-        fields = root_fields(operation)
-        if fields and fields <= SESSION_MUTATIONS:
+        nodes = operation.selection_set.selections
+        names = {node.name.value if isinstance(node, FieldNode) else "..." for node in nodes}
+        self.root_fields = names - {"__typename"}
+        if self.root_fields and self.root_fields <= SESSION_MUTATIONS:
             return
-        if self.token_error:
-            raise self.token_error
-        if operation.operation is not OperationType.MUTATION:  # the domain verifies the account in what it does anyway
-            _ = self.account
-
-
-def root_fields(operation: OperationDefinitionNode) -> set[str]:
-    """Return the names of an operation's fields; ``...`` stands for a fragment."""
-    nodes = operation.selection_set.selections
-    return {node.name.value if isinstance(node, FieldNode) else "..." for node in nodes} - {"__typename"}
+        # The domain verifies the account together with what a mutation does.
+        _ = self.bearer if operation.operation is OperationType.MUTATION else self.account
 
 
 Info = strawberry.Info[Context, None]

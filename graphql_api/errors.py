@@ -11,6 +11,7 @@ import strawberry
 from django.conf import settings
 from graphql import GraphQLError
 from rest_framework.exceptions import APIException
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.utils.str_converters import to_camel_case
 
 from core import errors
@@ -21,19 +22,6 @@ from graphql_api.types import catalog, refusals
 from reservations import errors as reservations
 
 log = logging.getLogger(__name__)
-
-# The types of the refusals with facts; every other is Refused.
-_TYPES: dict[type[DomainError], Any] = {
-    errors.Throttled: refusals.Throttled,
-    errors.Invalid: refusals.InvalidInput,
-    reservations.SeatTaken: refusals.SeatTaken,
-    reservations.SeatHeld: refusals.SeatHeld,
-    reservations.SeatBlocked: refusals.SeatBlocked,
-    reservations.SeatOutOfRange: refusals.SeatOutOfRange,
-    reservations.SeatsUnavailable: refusals.SeatsUnavailable,
-    reservations.NoAdjacentSeats: catalog.NoAdjacentSeats,
-    reservations.TooManyHeld: refusals.TooManyHeld,
-}
 
 
 class RefusalHandler(strawberry.ExceptionHandler):
@@ -59,31 +47,31 @@ def as_data(refusal: DomainError) -> refusals.Refusal | None:
         return None
     if isinstance(refusal, reservations.NoAdjacentSeats):
         return catalog.no_adjacent_seats({0: refusal})[0]
-    type_ = _TYPES.get(type(refusal), refusals.Refused)
-    facts = refusal.facts if type(refusal) in _TYPES else {}
     if isinstance(refusal, errors.Invalid):
-        facts = {
-            "fields": [
-                refusals.FieldError(
-                    field=name if name == "non_field_errors" else to_camel_case(name), messages=messages
-                )
-                for name, messages in refusal.errors.items()
-            ]
-        }
-    return type_(code=refusal.code, message=str(refusal), **facts)  # type: ignore[no-any-return]
+        fields = [
+            refusals.FieldError(field=name if name == "non_field_errors" else to_camel_case(name), messages=messages)
+            for name, messages in refusal.errors.items()
+        ]
+        return refusals.InvalidInput(code=refusal.code, message=str(refusal), fields=fields)
+    # A refusal with facts has a type of its own, of the same name.
+    type_ = getattr(refusals, type(refusal).__name__, None)
+    if type_ is None:
+        return refusals.Refused(code=refusal.code, message=str(refusal))
+    return type_(code=refusal.code, message=str(refusal), **refusal.facts)  # type: ignore[no-any-return]
 
 
 def as_top_level_error(error: GraphQLError) -> tuple[int, dict[str, Any]]:
     """Return the HTTP status of an error, and what is answered."""
     cause = error.original_error
     if refusal := refusal_of(cause):
-        status, message = status_of(refusal), str(refusal)
-        extensions = {"code": refusal.code, **refusal.facts}
+        status, message, extensions = status_of(refusal), str(refusal), {"code": refusal.code, **refusal.facts}
     elif isinstance(cause, APIException):  # a rule of HTTP
         status, message, extensions = cause.status_code, str(cause.detail), {"code": cause.get_codes()}
     elif isinstance(cause, RecursionError):
-        status, message = 400, "The query or its variables are nested too deeply."
-        extensions = {"code": "limit_exceeded"}
+        status, extensions = 400, {"code": "limit_exceeded"}
+        message = "The query or its variables are nested too deeply."
+    elif isinstance(cause, CannotGetOperationTypeError):
+        status, message, extensions = 400, cause.as_http_error_reason(), {"code": "invalid"}
     elif cause is None or isinstance(cause, GraphQLError):
         status, message, extensions = 400, error.message, {"code": "invalid", **(error.extensions or {})}
         if not settings.DEBUG:  # the library hides suggestions of fields alone
@@ -95,6 +83,5 @@ def as_top_level_error(error: GraphQLError) -> tuple[int, dict[str, Any]]:
 
 def log_internal_error(error: GraphQLError) -> None:
     """Log an error that clients get as ``internal_error``."""
-    status, _ = as_top_level_error(error)
-    if status == 500:
+    if as_top_level_error(error)[0] == 500:
         log.error("internal_error", exc_info=error.original_error)

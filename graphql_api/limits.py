@@ -6,10 +6,9 @@ hours; this one walks each fragment once, and counts the rows that could be answ
 
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
-    DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
@@ -21,8 +20,8 @@ from graphql import (
     get_named_type,
     value_from_ast_untyped,
 )
-from strawberry.schema.base import BaseSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
+from strawberry.types import ExecutionContext
 
 from graphql_api.pagination import MAX_PAGE_SIZE
 
@@ -49,22 +48,19 @@ def cost(*, items: int | None = 1, compute: int = 0) -> dict[str, Cost]:
 PAGE_COST = cost(items=None)
 
 
-@dataclass(frozen=True)
-class _Size:
-    fields: int = 0  # of this level alone, without ``__typename``
-    depth: int = 0
-    values: int = 0
-    aliases: int = 0
+class _Size(NamedTuple):
+    fields: int  # of this level alone, without ``__typename``
+    depth: int
+    values: int
+    aliases: int
 
 
-def check_size(
-    operation: OperationDefinitionNode, document: DocumentNode, schema: BaseSchema, variables: dict[str, Any]
-) -> None:
+def check_size(operation: OperationDefinitionNode, execution: ExecutionContext) -> None:
     """Refuse an operation that is too large, and several mutations at once.
 
     :raises GraphQLError: ``limit_exceeded``.
     """
-    size = _Measure(schema, document, variables).selections(operation.selection_set, operation.operation.value.title())
+    size = _Measure(execution).selections(operation.selection_set, operation.operation.value.title())
     for what, actual, limit in (
         ("levels", size.depth, MAX_DEPTH),
         ("aliases", size.aliases, MAX_ALIASES),
@@ -83,12 +79,12 @@ class _Measure:
     Validation has excluded cycles.
     """
 
-    def __init__(self, schema: BaseSchema, document: DocumentNode, variables: dict[str, Any]) -> None:
-        self._types = schema.schema_converter.type_map
-        self._fragments = {
-            node.name.value: node for node in document.definitions if isinstance(node, FragmentDefinitionNode)
-        }
-        self._variables = variables
+    def __init__(self, execution: ExecutionContext) -> None:
+        assert execution.graphql_document
+        definitions = execution.graphql_document.definitions
+        self._types = execution.schema.schema_converter.type_map
+        self._fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
+        self._variables = execution.variables
         self._fragment_size = cache(self._fragment)
 
     def selections(self, selections: SelectionSetNode, type_name: str) -> _Size:
@@ -103,12 +99,8 @@ class _Measure:
                 condition = node.type_condition
                 sizes.append(self.selections(node.selection_set, condition.name.value if condition else type_name))
         sizes += map(self._fragment_size, spread)
-        return _Size(
-            fields=sum(size.fields for size in sizes),
-            depth=max(size.depth for size in sizes),
-            values=sum(size.values for size in sizes),
-            aliases=sum(size.aliases for size in sizes),
-        )
+        fields, depths, values, aliases = zip(*sizes, strict=True)
+        return _Size(sum(fields), max(depths), sum(values), sum(aliases))
 
     def _fragment(self, name: str) -> _Size:
         fragment = self._fragments[name]
@@ -124,12 +116,7 @@ class _Measure:
         own: Cost = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].metadata.get("cost", Cost())
         inner = self.selections(node.selection_set, get_named_type(field.type).name)
         items = self._page_size(node) if own.items is None else own.items
-        return _Size(
-            fields=1,
-            depth=1 + inner.depth,
-            values=own.compute + items * inner.values,
-            aliases=aliased + inner.aliases,
-        )
+        return _Size(1, 1 + inner.depth, own.compute + items * inner.values, aliased + inner.aliases)
 
     def _page_size(self, node: FieldNode) -> int:
         for argument in node.arguments or ():

@@ -7,55 +7,46 @@ depth: rows that are loaded for a list form a list again, also where they belong
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import strawberry_django
-from django.db.models import Model, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from strawberry_django.fields.field import StrawberryDjangoField
 
 T = TypeVar("T")
-M = TypeVar("M", bound=Model)
 
 
-class Batch(Generic[M]):
+class Batch:
     """Rows that were loaded together, with what was loaded for them."""
 
-    def __init__(self, rows: Iterable[M]) -> None:
+    def __init__(self, rows: Iterable[Any]) -> None:
         self.rows = list(rows)
-        self._results: dict[Hashable, Any] = {}
-        self._errors: dict[Hashable, Exception] = {}
+        self._loaded: dict[Hashable, tuple[Any, Exception | None]] = {}
         for row in self.rows:
             row.__dict__["_batch"] = self
 
     def load_once(self, key: Hashable, load: Callable[[], T]) -> T:
         """Call ``load`` once; then give its result, or raise its error again."""
-        if key in self._errors:
-            raise self._errors[key]
-        if key not in self._results:
+        if key not in self._loaded:
             try:
-                self._results[key] = load()
+                self._loaded[key] = load(), None
             except Exception as error:
-                self._errors[key] = error
-                raise
-        return cast(T, self._results[key])
-
-    def values(self, field: str) -> set[Any]:
-        """Collect one column of the rows."""
-        return {getattr(row, field) for row in self.rows}
+                self._loaded[key] = None, error
+        result, fault = self._loaded[key]
+        if fault:
+            raise fault
+        return cast(T, result)
 
 
-def batch_of(row: M) -> Batch[M]:
+def batch_of(row: Any) -> Batch:
     """Return the batch of a row; one loaded alone is its own."""
-    batch: Batch[M] | None = row.__dict__.get("_batch")
-    return batch if batch is not None else Batch([row])
+    return row.__dict__.get("_batch") or Batch([row])
 
 
 _LOAD = "load"
 
 
-def batched_field(
-    load: Callable[[Batch[Any]], None], *, description: str, metadata: Mapping[Any, Any] | None = None
-) -> Any:
+def batched_field(load: Callable[[Batch], None], *, description: str, metadata: Mapping[Any, Any] | None = None) -> Any:
     """A field whose attribute ``load`` sets on the rows of a batch."""
     return strawberry_django.field(
         field_cls=RowField, description=description, metadata={_LOAD: load, **(metadata or {})}
@@ -90,7 +81,7 @@ class RowField(StrawberryDjangoField):
         return self.read(source)
 
 
-def load_related(batch: Batch[Any], name: str) -> None:
+def load_related(batch: Batch, name: str) -> None:
     """Load a foreign key of the rows of a batch."""
     prefetch_related_objects(batch.rows, name)  # does nothing where select_related() has loaded it
     related = {id(row): row for row in (getattr(row, name) for row in batch.rows)}

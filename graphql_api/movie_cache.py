@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 import orjson
 from django.core.cache import cache
-from graphql import get_operation_ast
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
 from catalog.models import movies_version
-from graphql_api.context import root_fields
 
 MAX_CACHED_BYTES = 64 * 1024  # a page of a hundred movies has some 10 kB
 
@@ -20,9 +18,11 @@ class MovieCache(SchemaExtension):
     """Answers a query for movies, the same for all, from Django's cache."""
 
     def on_execute(self) -> Iterator[None]:
-        execution = self.execution_context
+        execution, context = self.execution_context, self.execution_context.context
+        # Without a context, an event of a subscription is rendered.
+        is_of_movies_alone = context and context.root_fields == {"movies"} and "shows" not in context.operation.query
         # The version is read before the movies, so that what is cached under it is never older.
-        version = movies_version() if self._is_of_movies_alone() else None
+        version = movies_version() if is_of_movies_alone else None
         if version is None:
             yield
             return
@@ -36,11 +36,3 @@ class MovieCache(SchemaExtension):
             answer = orjson.dumps(execution.result.data)
             if len(answer) <= MAX_CACHED_BYTES:
                 cache.set(key, answer)
-
-    def _is_of_movies_alone(self) -> bool:
-        """Whether the operation asks for movies alone, without their shows."""
-        execution = self.execution_context
-        assert execution.graphql_document
-        operation = get_operation_ast(execution.graphql_document, execution.operation_name)
-        assert operation
-        return root_fields(operation) == {"movies"} and "shows" not in (execution.query or "")

@@ -34,7 +34,7 @@ class RequestCheck(SchemaExtension):
             operation = get_operation_ast(execution.graphql_document, execution.context.operation.name)
             if operation is None:
                 raise GraphQLError("There are several operations: name one in operationName.")
-            check_size(operation, execution.graphql_document, execution.schema, execution.variables or {})
+            check_size(operation, execution)
             execution.context.check_token(operation)
         yield
 

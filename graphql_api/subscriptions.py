@@ -14,6 +14,7 @@ import strawberry
 from django.http import HttpRequest, HttpResponse
 from graphql import GraphQLError
 from rest_framework.exceptions import NotAcceptable
+from strawberry import argument
 from strawberry.schema.base import BaseSchema
 
 from catalog.models import MAX_SEATS
@@ -59,16 +60,16 @@ class Subscription:
     def seat_map_changed(
         self,
         info: Info,
-        show_id: Annotated[strawberry.ID, strawberry.argument(description="The show's global `id`.")],
+        show_id: Annotated[strawberry.ID, argument(description="The show's global `id`.")],
         since: Annotated[
-            str | None, strawberry.argument(description="The `version` of a seat map, or of an earlier event.")
+            str | None, argument(description="The `version` of a seat map, or of an earlier event.")
         ] = None,
     ) -> SeatMapChange:
-        event: Any = self  # the root value; None when the subscription begins
-        if event is None:
+        change: Any = self  # the root value; None when the subscription begins
+        if change is None:
             info.context.subscription = (number_of(show_id, "Show"), since)  # whose stream is the answer
             return SeatMapChange(version="", seats=[])
-        return event  # type: ignore[no-any-return]
+        return change  # type: ignore[no-any-return]
 
 
 # --- Events ----------------------------------------------------------------------------------
@@ -84,13 +85,18 @@ def respond(request: HttpRequest, context: Context, schema: BaseSchema) -> Event
     :raises Overloaded: the show is watched with too many different texts.
     :raises DatabaseUnavailable: the database does not answer.
     """
-    if EVENTS not in _accepted(request):
+    if EVENTS not in request.headers.get("Accept", "").lower():
         raise NotAcceptable(f"A subscription is answered with events: send Accept: {EVENTS}.")
     if not can_stream(request):  # behind a WSGI server
         raise NotAcceptable("Subscriptions are not served here.")
     assert context.subscription
     show_id, since = context.subscription
-    subscription = live.subscribe(show_id=show_id, since=since, render=renderer_of(context.operation, schema))
+    query, variables = context.operation.query, json.dumps(context.operation.variables, sort_keys=True, default=repr)
+    if len(query) > MAX_TEXT_LENGTH or len(variables) > MAX_TEXT_LENGTH:  # each stream has them
+        message = f"The text of a subscription and its variables may have {MAX_TEXT_LENGTH} characters each."
+        raise GraphQLError(message, extensions={"code": "limit_exceeded"})
+    text = (query, context.operation.name, variables if "@" in query else "")
+    subscription = live.subscribe(show_id=show_id, since=since, render=Renderer(schema, context.operation, text))
     until = context.bearer.until if context.bearer else None
     return EventStream(subscription.first, subscription, last=COMPLETE, until=until)
 
@@ -103,39 +109,23 @@ class Renderer:
     """
 
     schema: BaseSchema = field(compare=False)
-    variables: dict[str, Any] = field(compare=False)
-    query: str
-    operation_name: str | None
-    variables_of_directives: str
+    operation: Operation = field(compare=False)
+    text: tuple[str | None, ...]
+    """All that tells apart what is rendered."""
 
     def __call__(self, seats: SeatMap) -> bytes:
         change = SeatMapChange(version=seats.version, seats=list(seats.seats()))  # type: ignore[arg-type]
+        operation = self.operation
         result = self.schema.execute_sync(
-            self.query, variable_values=self.variables, operation_name=self.operation_name, root_value=change
+            operation.query, operation.variables, root_value=change, operation_name=operation.name
         )
         return event(orjson.dumps({"data": result.data}))
 
 
-def renderer_of(operation: Operation, schema: BaseSchema) -> Renderer:
-    """Make the renderer of a subscription, which is small, as each stream has one.
-
-    :raises GraphQLError: the text or the variables are too long.
-    """
-    query, variables = operation.query, json.dumps(operation.variables, sort_keys=True, default=repr)
-    if len(query) > MAX_TEXT_LENGTH or len(variables) > MAX_TEXT_LENGTH:
-        message = f"The text of a subscription and its variables may have {MAX_TEXT_LENGTH} characters each."
-        raise GraphQLError(message, extensions={"code": "limit_exceeded"})
-    return Renderer(schema, operation.variables, query, operation.name, variables if "@" in query else "")
-
-
 def accepts_only_events(request: HttpRequest) -> bool:
     """Whether a client accepts server-sent events and no JSON."""
-    accepted = _accepted(request)
+    accepted = request.headers.get("Accept", "").lower()
     return EVENTS in accepted and "json" not in accepted and "*/*" not in accepted
-
-
-def _accepted(request: HttpRequest) -> str:
-    return str(request.META.get("HTTP_ACCEPT", "")).lower()
 
 
 def event(content: bytes) -> bytes:

@@ -10,15 +10,13 @@ from django.shortcuts import render
 from django.views.decorators.csrf import csrf_exempt
 from graphql import GraphQLError
 from rest_framework.exceptions import MethodNotAllowed, UnsupportedMediaType
-from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.types import ExecutionResult
 
-from core.api.authentication import bearer_of
 from core.api.exceptions import headers_of, replay_headers
 from core.api.parsers import parse_json, read_body
 from core.api.renderers import json_response
 from core.database import refusal_of
-from core.errors import DomainError, Invalid, TokenNotValid
+from core.errors import DomainError, Invalid
 from core.throttling import client_address
 from graphql_api import subscriptions
 from graphql_api.context import Context, Operation
@@ -37,18 +35,19 @@ def graphql(request: HttpRequest) -> HttpResponseBase:
         return render(request, "graphql/graphiql.html")
     try:
         context = read_request(request)
-        result = execute(context)
+        operation = context.operation
+        result = schema.execute_sync(operation.query, operation.variables, context, operation_name=operation.name)
         if context.subscription:
             return subscriptions.respond(request, context, schema)
     except Exception as error:
-        fault = error if isinstance(error, GraphQLError) else GraphQLError(str(error), original_error=error)
+        fault = GraphQLError(str(error), original_error=error)
         log_internal_error(fault)
         return _respond(request, ExecutionResult(data=None, errors=[fault]))
     return _respond(request, result, context)
 
 
 def read_request(request: HttpRequest) -> Context:
-    """Read operation, token and address; whether the token has to be valid depends on the operation.
+    """Read the operation; whether the token has to be valid depends on it.
 
     :raises MethodNotAllowed, UnsupportedMediaType: it is no POST of JSON.
     :raises MalformedJSON, PayloadTooLarge, Invalid: the body can't be read.
@@ -57,12 +56,7 @@ def read_request(request: HttpRequest) -> Context:
         raise MethodNotAllowed(str(request.method))
     if request.content_type != "application/json":
         raise UnsupportedMediaType(str(request.content_type))
-    context = Context(operation=_operation(parse_json(read_body(request))), address=client_address(request))
-    try:
-        context.bearer = bearer_of(request)
-    except TokenNotValid as error:
-        context.token_error = error
-    return context
+    return Context(request, _operation(parse_json(read_body(request))), client_address(request))
 
 
 def _operation(body: Any) -> Operation:
@@ -80,27 +74,10 @@ def _operation(body: Any) -> Operation:
     return Operation(query, variables or {}, name or None)
 
 
-def execute(context: Context) -> ExecutionResult:
-    """Execute the operation of a request.
-
-    :raises GraphQLError: there is no operation of this name.
-    """
-    operation = context.operation
-    try:
-        return schema.execute_sync(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=context,
-            operation_name=operation.name,
-        )
-    except CannotGetOperationTypeError as error:
-        raise GraphQLError(error.as_http_error_reason()) from error
-
-
 def _respond(request: HttpRequest, result: ExecutionResult, context: Context | None = None) -> HttpResponseBase:
     body: dict[str, Any] = {"data": result.data}
     status, headers = 200, {}
-    refusal: DomainError | None = context.lock_not_available if context else None
+    refusal: DomainError | None = context.refusal if context else None
     if not result.errors:
         headers = replay_headers(context)
     else:

@@ -1,7 +1,6 @@
 """Bookings and holds as clients see them."""
 
 from datetime import datetime
-from typing import Any
 
 import strawberry
 import strawberry_django
@@ -20,17 +19,15 @@ from reservations.holds import load_seats
 NEWEST_FIRST = Order("created_at", datetime, descending=True)
 OLDEST_FIRST = Order("created_at", datetime)
 
-BookingStatus = strawberry.enum(
-    models.BookingStatus, name="BookingStatus", description="Whether a booking has its seat."
-)
+BookingStatus = strawberry.enum(models.BookingStatus, description="Whether a booking has its seat.")
 
 
-def load_shows(batch: Batch[Any]) -> None:
+def load_shows(batch: Batch) -> None:
     load_related(batch, "show")
 
 
 @strawberry_django.type(
-    models.Booking, field_cls=RowField, name="Booking", description="An account's booking of a seat, live or cancelled."
+    models.Booking, field_cls=RowField, description="An account's booking of a seat, live or cancelled."
 )
 class Booking(Node):
     database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
@@ -56,7 +53,7 @@ class HeldSeat:
     label: str = strawberry.field(description="The row and the place in it, for example B7.")
 
 
-def load_held_seats(batch: Batch[Any]) -> None:
+def load_held_seats(batch: Batch) -> None:
     """Load the seats of holds, except where the domain has given them."""
     load_shows(batch)  # which name the seats
     without = [hold for hold in batch.rows if "seat_numbers" not in hold.__dict__]
@@ -67,7 +64,7 @@ def load_held_seats(batch: Batch[Any]) -> None:
 
 
 @strawberry_django.type(
-    models.Hold, field_cls=RowField, name="Hold", description="Seats that nobody else can book until it expires."
+    models.Hold, field_cls=RowField, description="Seats that nobody else can book until it expires."
 )
 class Hold(Node):
     database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import strawberry
 import strawberry_django
 from django.db.models import QuerySet
-from strawberry import auto
+from strawberry import argument, auto
 
 from catalog import models
 from graphql_api.context import Info
@@ -39,18 +39,12 @@ class Movie(Node):
         self,
         first: First = None,
         after: After = None,
-        date: Annotated[date | None, strawberry.argument(description="Shows that begin on this day of UTC.")] = None,
-        since: Annotated[
-            datetime | None, strawberry.argument(name="from", description="Shows that begin then or later.")
-        ] = None,
-        until: Annotated[
-            datetime | None, strawberry.argument(name="to", description="Shows that begin then or earlier.")
-        ] = None,
+        date: Annotated[date | None, argument(description="Shows that begin on this day of UTC.")] = None,
+        since: Annotated[datetime | None, argument(name="from", description="Shows that begin then or later.")] = None,
+        until: Annotated[datetime | None, argument(name="to", description="Shows that begin then or earlier.")] = None,
         available_only: Annotated[
             bool | None,
-            strawberry.argument(
-                name="available", description="true: shows with an available seat; false: shows without one."
-            ),
+            argument(name="available", description="true: shows with an available seat; false: shows without one."),
         ] = None,
     ) -> Connection["Show"] | None:
         def queryset() -> QuerySet[Any]:
@@ -59,7 +53,7 @@ class Movie(Node):
 
         arguments = (date, since, until, available_only)
         movie: Any = self
-        return connect_to(movie, "movie", queryset, EARLIEST_FIRST, Page(first=first, after=after), arguments)
+        return connect_to(movie, "movie", queryset, Page(EARLIEST_FIRST, first, after), arguments)
 
 
 @strawberry.type(description="The best seats that are available.")
@@ -83,7 +77,7 @@ BestSeatsResult = Annotated[
 ]
 
 
-def load_available_seats(batch: Batch[Any]) -> None:
+def load_available_seats(batch: Batch) -> None:
     """Count the available seats of shows, unless the domain has counted them."""
     counted = available_seats_of(show.pk for show in batch.rows if "available_seats" not in show.__dict__)
     for show in batch.rows:
@@ -113,7 +107,7 @@ class Show(Node):
         info: Info,
         since: Annotated[
             str | None,
-            strawberry.argument(
+            argument(
                 description="A `version` of this show's map: only seats that have changed since are answered; all of "
                 "them if their layout was changed. One that can't be read is `invalid`."
             ),
@@ -131,10 +125,8 @@ class Show(Node):
     def best_seats(
         self,
         info: Info,
-        quantity: Annotated[int, strawberry.argument(description="How many; 1 to 10.")],
-        allow_split: Annotated[
-            bool, strawberry.argument(description="Whether they may be in several parts, if need be.")
-        ] = False,
+        quantity: Annotated[int, argument(description="How many; 1 to 10.")],
+        allow_split: Annotated[bool, argument(description="Whether they may be in several parts, if need be.")] = False,
     ) -> BestSeatsResult | None:
         show: Any = self
         return _best_seats(show, info, quantity, allow_split).get(show.pk)
@@ -160,12 +152,10 @@ def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict
         best_seats.validate_quantity(quantity, name="quantity")  # before the maps are read
         maps = _seat_maps(show, info, None)
         found = best_seats.best_seats_for_maps([*maps.values()], quantity=quantity, allow_split=allow_split)
-        best = {pk: each for pk, each in found.items() if isinstance(each, best_seats.BestSeats)}
-        refusals = {pk: each for pk, each in found.items() if isinstance(each, errors.NoAdjacentSeats)}
-        return {
-            **{pk: BestSeats(seat_numbers=each.seat_numbers, labels=each.labels) for pk, each in best.items()},
-            **no_adjacent_seats(refusals),
-        }
+        refusals = no_adjacent_seats(
+            {pk: each for pk, each in found.items() if isinstance(each, errors.NoAdjacentSeats)}
+        )
+        return {pk: refusals.get(pk) or BestSeats(**vars(each)) for pk, each in found.items()}
 
     return batch_of(show).load_once(("best seats", quantity, allow_split), load)
 
