@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 
 class RefusalHandler(strawberry.ExceptionHandler):
-    """Answers refusals as data where a field's union has their type; else they are top-level errors."""
+    """Answers a refusal as data, where the field's union has the type."""
 
     def __init__(self, exception_type: type[DomainError], error_type: type[refusals.Refusal]) -> None:
         self.exception_type, self.error_type = exception_type, error_type

@@ -54,9 +54,10 @@ def batched_field(load: Callable[[Batch], None], *, description: str, metadata: 
 
 
 class RowField(StrawberryDjangoField):
-    """A field that reads an attribute of its row, after loading it for the row's batch if need be.
+    """A field that reads an attribute of its row.
 
-    The library would build ``Info`` and arguments and look the attribute up in the model, for each value.
+    The attribute is loaded for the whole batch of the row, if need be. The library would build ``Info`` and arguments
+    and look the attribute up in the model, for each value.
     """
 
     @property

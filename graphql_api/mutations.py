@@ -1,4 +1,4 @@
-"""The mutations and their results: each resolver calls one function of the domain."""
+"""The mutations and their results; each calls one function of the domain."""
 
 from collections.abc import Callable
 from typing import Annotated, Any

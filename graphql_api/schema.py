@@ -25,7 +25,7 @@ from graphql_api.subscriptions import Subscription
 
 
 class RequestCheck(SchemaExtension):
-    """Refuses what is too large, and an invalid token, before anything is executed."""
+    """Refuses a request that is too large, or has an invalid token."""
 
     def on_execute(self) -> Iterator[None]:
         execution = self.execution_context

@@ -1,8 +1,9 @@
-"""The subscription: its types, and server-sent events by the GraphQL-over-SSE protocol, one connection each.
+"""The subscription, as server-sent events.
 
-A subscription begins in a thread, as a query: it is executed once, for its arguments. Then core.server.streams keeps
-the connection, and reservations.live gives what has changed. A change is rendered once for all who have sent the same
-text, by executing it with the change as its root value.
+The protocol is GraphQL over SSE with one connection for each. A subscription begins in a thread, as a query does: it is
+executed once, for its arguments. Then core.server.streams has the connection, and reservations.live gives what has
+changed. A change is rendered once for all clients that sent the same text: the text is executed again, with the change
+as its root value.
 """
 
 import json
@@ -34,7 +35,7 @@ COMPLETE = b"event: complete\ndata:\n\n"
 # --- Types -----------------------------------------------------------------------------------
 
 
-@strawberry.type(description="A seat that is another than it was.")
+@strawberry.type(description="A seat whose state has changed.")
 class ChangedSeat:
     seat_number: int = strawberry.field(description="Its number; 1 to the show's number of seats.")
     label: str = strawberry.field(description="Its row and its place there, as B7.")
@@ -54,8 +55,8 @@ class Subscription:
     # A plain field, as the library serves its subscriptions in async views alone.
     @strawberry.field(
         description="What changes on the seats of a show. The first event comes at once: all seats, or those that have "
-        "changed since a version; so whoever comes back with the last version it was told misses nothing. The token "
-        "is optional; when it runs out, the stream ends."
+        "changed since a version, so that a client which subscribes again with its last version misses nothing. The "
+        "token is optional; when it expires, the stream ends."
     )
     def seat_map_changed(
         self,
@@ -76,7 +77,7 @@ class Subscription:
 
 
 def respond(request: HttpRequest, context: Context, schema: BaseSchema) -> EventStream:
-    """Begin the stream of a subscription that was validated, measured and executed once.
+    """Begin the stream of a subscription that was executed once.
 
     :raises NotAcceptable: the client accepts no events, or the server can't stream.
     :raises GraphQLError: its text or its variables are too long.
@@ -103,9 +104,10 @@ def respond(request: HttpRequest, context: Context, schema: BaseSchema) -> Event
 
 @dataclass(frozen=True)
 class Renderer:
-    """Renders changes as a subscription selects them. Those of equal texts are equal, and share what is rendered.
+    """Renders changes as a subscription selects them.
 
-    Directives are all that makes a selection depend on variables; without them, these may differ.
+    Those of equal texts are equal, and share what is rendered. Only directives make a selection depend on variables:
+    without any, the variables may differ.
     """
 
     schema: BaseSchema = field(compare=False)
@@ -134,6 +136,6 @@ def event(content: bytes) -> bytes:
 
 
 def format_as_events(response: HttpResponse) -> None:
-    """Format the answer to a query or a mutation for a client that accepts nothing but events."""
+    """Format an answer for a client that accepts nothing but events."""
     response.content = event(response.content) + COMPLETE
     response.headers["Content-Type"] = EVENTS

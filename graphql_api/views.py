@@ -47,7 +47,7 @@ def graphql(request: HttpRequest) -> HttpResponseBase:
 
 
 def read_request(request: HttpRequest) -> Context:
-    """Read the operation; whether the token has to be valid depends on it.
+    """Read what a request asks for.
 
     :raises MethodNotAllowed, UnsupportedMediaType: it is no POST of JSON.
     :raises MalformedJSON, PayloadTooLarge, Invalid: the body can't be read.
