@@ -5,12 +5,10 @@ from functools import cached_property
 from typing import Any
 
 import strawberry
-from django.http import HttpRequest
 from graphql import FieldNode, OperationDefinitionNode, OperationType
 
 from core.accounts import Bearer, user_of
-from core.api.authentication import bearer_of
-from core.errors import DomainError, NotAuthenticated
+from core.errors import LockNotAvailable, NotAuthenticated, TokenNotValid
 from core.models import User
 
 # As in REST, no token is read to open, renew or end a session: a front end that sends its old token with every request
@@ -31,25 +29,19 @@ class Operation:
 class Context:
     """What resolvers, extensions and the view share of a request."""
 
-    request: HttpRequest
     operation: Operation
     address: str
+    bearer: Bearer | None = None
+    token_error: TokenNotValid | None = None
+    """Why the token that was sent is not valid."""
     root_fields: set[str] = field(default_factory=set)
     """The names of the operation's fields; ``...`` stands for a fragment."""
-    refusal: DomainError | None = None
-    """Why a mutation was not done, also where it is answered as data: after some, core.server tries again."""
+    lock_not_available: LockNotAvailable | None = None
+    """The refusal after which core.server tries again, also where it is answered as data."""
     replayed: bool = False
     """Whether the outcome is that of an earlier request with the same idempotency key."""
     subscription: tuple[int, str | None] | None = None
     """The show and the version of a subscription, which the view answers with a stream."""
-
-    @cached_property
-    def bearer(self) -> Bearer | None:
-        """The claims of the token; None without a token.
-
-        :raises TokenNotValid: it is malformed or has expired.
-        """
-        return bearer_of(self.request)
 
     @cached_property
     def account(self) -> User | None:
@@ -78,8 +70,10 @@ class Context:
         self.root_fields = names - {"__typename"}
         if self.root_fields and self.root_fields <= SESSION_MUTATIONS:
             return
-        # The domain verifies the account together with what a mutation does.
-        _ = self.bearer if operation.operation is OperationType.MUTATION else self.account
+        if self.token_error:
+            raise self.token_error
+        if operation.operation is not OperationType.MUTATION:  # the domain verifies the account in what it does anyway
+            _ = self.account
 
 
 Info = strawberry.Info[Context, None]

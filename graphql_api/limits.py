@@ -5,7 +5,6 @@ hours; this one walks each fragment once, and counts the rows that could be answ
 """
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, NamedTuple
 
 from graphql import (
@@ -85,7 +84,7 @@ class _Measure:
         self._types = execution.schema.schema_converter.type_map
         self._fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
         self._variables = execution.variables
-        self._fragment_size = cache(self._fragment)
+        self._measured: dict[str, _Size] = {}
 
     def selections(self, selections: SelectionSetNode, type_name: str) -> _Size:
         sizes = []
@@ -98,13 +97,15 @@ class _Measure:
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 sizes.append(self.selections(node.selection_set, condition.name.value if condition else type_name))
-        sizes += map(self._fragment_size, spread)
+        sizes += map(self._fragment, spread)
         fields, depths, values, aliases = zip(*sizes, strict=True)
         return _Size(sum(fields), max(depths), sum(values), sum(aliases))
 
     def _fragment(self, name: str) -> _Size:
-        fragment = self._fragments[name]
-        return self.selections(fragment.selection_set, fragment.type_condition.name.value)
+        if name not in self._measured:
+            fragment = self._fragments[name]
+            self._measured[name] = self.selections(fragment.selection_set, fragment.type_condition.name.value)
+        return self._measured[name]
 
     def _field(self, node: FieldNode, type_name: str) -> _Size:
         name = node.name.value

@@ -7,13 +7,11 @@ depth: rows that are loaded for a list form a list again, also where they belong
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import strawberry_django
 from django.db.models import prefetch_related_objects
 from strawberry_django.fields.field import StrawberryDjangoField
-
-T = TypeVar("T")
 
 
 class Batch:
@@ -25,7 +23,7 @@ class Batch:
         for row in self.rows:
             row.__dict__["_batch"] = self
 
-    def load_once(self, key: Hashable, load: Callable[[], T]) -> T:
+    def load_once(self, key: Hashable, load: Callable[[], Any]) -> Any:
         """Call ``load`` once; then give its result, or raise its error again."""
         if key not in self._loaded:
             try:
@@ -35,7 +33,7 @@ class Batch:
         result, fault = self._loaded[key]
         if fault:
             raise fault
-        return cast(T, result)
+        return result
 
 
 def batch_of(row: Any) -> Batch:
@@ -43,13 +41,10 @@ def batch_of(row: Any) -> Batch:
     return row.__dict__.get("_batch") or Batch([row])
 
 
-_LOAD = "load"
-
-
 def batched_field(load: Callable[[Batch], None], *, description: str, metadata: Mapping[Any, Any] | None = None) -> Any:
     """A field whose attribute ``load`` sets on the rows of a batch."""
     return strawberry_django.field(
-        field_cls=RowField, description=description, metadata={_LOAD: load, **(metadata or {})}
+        field_cls=RowField, description=description, metadata={"load": load, **(metadata or {})}
     )
 
 
@@ -67,7 +62,7 @@ class RowField(StrawberryDjangoField):
     @cached_property
     def read(self) -> Callable[[Any], Any]:
         """What reads it from a row."""
-        get, load = attrgetter(self.django_name or self.python_name), self.metadata.get(_LOAD)
+        get, load = attrgetter(self.django_name or self.python_name), self.metadata.get("load")
         if load is None:
             return get
 

@@ -77,19 +77,18 @@ TYPES_OF_IDS = {"show_id": "Show", "booking_id": "Booking", "hold_id": "Hold"}
 
 def call(info: Info, operation: str, function: Callable[..., Any], **arguments: Any) -> Any:
     """Call a function of the domain, and count its outcome."""
-    context = info.context
-    outcome: Any
     try:
-        outcome = function(**arguments)
+        result = function(**arguments)
+    except LockNotAvailable as refusal:
+        info.context.lock_not_available = refusal
+        raise  # and counted when core.server has tried again
     except DomainError as refusal:
-        outcome = context.refusal = refusal
-    context.replayed = getattr(outcome, "replayed", False)
-    if not isinstance(outcome, LockNotAvailable):  # else it is counted when core.server has tried again
-        code = context.refusal.code if context.refusal else "done"
-        count_operation(operation, "replayed" if context.replayed else code, "graphql")
-    if context.refusal:
-        raise context.refusal
-    return outcome
+        info.context.replayed = refusal.replayed
+        count_operation(operation, "replayed" if refusal.replayed else refusal.code, "graphql")
+        raise
+    info.context.replayed = getattr(result, "replayed", False)
+    count_operation(operation, "replayed" if info.context.replayed else "done", "graphql")
+    return result
 
 
 def call_as_user(info: Info, operation: str, function: Callable[..., Any], input: Any) -> Any:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import strawberry
-from django.db.models import Count, F, Model, Q, QuerySet, Window
+from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 from strawberry.relay import PageInfo
 
@@ -76,9 +76,8 @@ class Order:
     descending: bool = False
 
     def cursor(self, row: Any) -> str:
-        value = getattr(row, self.column)
-        text = value.isoformat() if isinstance(value, datetime) else value
-        return base64.urlsafe_b64encode(json.dumps([text, row.pk]).encode()).decode()
+        text = json.dumps([getattr(row, self.column), row.pk], default=datetime.isoformat)
+        return base64.urlsafe_b64encode(text.encode()).decode()
 
     def position(self, cursor: str) -> tuple[str | datetime, int]:
         """Read a cursor.
@@ -162,7 +161,7 @@ def connect(rows: QuerySet[Any], page: Page) -> Connection[Any]:
 
 
 def connect_to(
-    parent: Model, relation: str, queryset: Callable[[], QuerySet[Any]], page: Page, key: Any
+    parent: Any, relation: str, queryset: Callable[[], QuerySet[Any]], page: Page, key: Any
 ) -> Connection[Any]:
     """Make a page of a parent's related rows, for its whole batch.
 

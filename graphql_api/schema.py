@@ -5,13 +5,7 @@ from collections.abc import Iterator, Sequence
 import strawberry
 from django.conf import settings
 from graphql import GraphQLError, get_operation_ast
-from strawberry.extensions import (
-    DisableIntrospection,
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-    ValidationCache,
-)
+from strawberry.extensions import DisableIntrospection, MaxTokensLimiter, ParserCache, SchemaExtension, ValidationCache
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 

@@ -12,11 +12,12 @@ from graphql import GraphQLError
 from rest_framework.exceptions import MethodNotAllowed, UnsupportedMediaType
 from strawberry.types import ExecutionResult
 
+from core.api.authentication import bearer_of
 from core.api.exceptions import headers_of, replay_headers
 from core.api.parsers import parse_json, read_body
 from core.api.renderers import json_response
 from core.database import refusal_of
-from core.errors import DomainError, Invalid
+from core.errors import DomainError, Invalid, TokenNotValid
 from core.throttling import client_address
 from graphql_api import subscriptions
 from graphql_api.context import Context, Operation
@@ -40,10 +41,14 @@ def graphql(request: HttpRequest) -> HttpResponseBase:
         if context.subscription:
             return subscriptions.respond(request, context, schema)
     except Exception as error:
-        fault = GraphQLError(str(error), original_error=error)
-        log_internal_error(fault)
-        return _respond(request, ExecutionResult(data=None, errors=[fault]))
+        return _respond(request, _failure(error))
     return _respond(request, result, context)
+
+
+def _failure(error: Exception) -> ExecutionResult:
+    fault = GraphQLError(str(error), original_error=error)
+    log_internal_error(fault)
+    return ExecutionResult(data=None, errors=[fault])
 
 
 def read_request(request: HttpRequest) -> Context:
@@ -56,7 +61,12 @@ def read_request(request: HttpRequest) -> Context:
         raise MethodNotAllowed(str(request.method))
     if request.content_type != "application/json":
         raise UnsupportedMediaType(str(request.content_type))
-    return Context(request, _operation(parse_json(read_body(request))), client_address(request))
+    context = Context(_operation(parse_json(read_body(request))), client_address(request))
+    try:
+        context.bearer = bearer_of(request)
+    except TokenNotValid as error:
+        context.token_error = error
+    return context
 
 
 def _operation(body: Any) -> Operation:
@@ -77,7 +87,7 @@ def _operation(body: Any) -> Operation:
 def _respond(request: HttpRequest, result: ExecutionResult, context: Context | None = None) -> HttpResponseBase:
     body: dict[str, Any] = {"data": result.data}
     status, headers = 200, {}
-    refusal: DomainError | None = context.refusal if context else None
+    refusal: DomainError | None = context.lock_not_available if context else None
     if not result.errors:
         headers = replay_headers(context)
     else:

@@ -51,9 +51,8 @@ class Movie(Node):
             shows = models.Show.objects.starting(since=since, until=until)
             return available(shows if date is None else shows.on(date), available_only)
 
-        arguments = (date, since, until, available_only)
-        movie: Any = self
-        return connect_to(movie, "movie", queryset, Page(EARLIEST_FIRST, first, after), arguments)
+        key = (date, since, until, available_only)
+        return connect_to(self, "movie", queryset, Page(EARLIEST_FIRST, first, after), key)
 
 
 @strawberry.type(description="The best seats that are available.")
@@ -128,8 +127,7 @@ class Show(Node):
         quantity: Annotated[int, argument(description="How many; 1 to 10.")],
         allow_split: Annotated[bool, argument(description="Whether they may be in several parts, if need be.")] = False,
     ) -> BestSeatsResult | None:
-        show: Any = self
-        return _best_seats(show, info, quantity, allow_split).get(show.pk)
+        return _best_seats(self, info, quantity, allow_split)
 
 
 def _seat_maps(show: Any, info: Info, since: str | None) -> dict[int, seat_map.SeatMap]:
@@ -142,8 +140,8 @@ def _seat_maps(show: Any, info: Info, since: str | None) -> dict[int, seat_map.S
     return batch.load_once(("seat maps", since), lambda: seat_map.seat_maps(batch.rows, viewer=viewer, since=since))
 
 
-def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict[int, Any]:
-    """Find the best seats of a show's batch, by the shows' numbers.
+def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> BestSeats | NoAdjacentSeats | None:
+    """Find the best seats of a show, for its whole batch.
 
     :raises Invalid: ``quantity`` is not 1 to 10.
     """
@@ -157,7 +155,7 @@ def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict
         )
         return {pk: refusals.get(pk) or BestSeats(**vars(each)) for pk, each in found.items()}
 
-    return batch_of(show).load_once(("best seats", quantity, allow_split), load)
+    return batch_of(show).load_once(("best seats", quantity, allow_split), load).get(show.pk)
 
 
 def no_adjacent_seats(refusals: Mapping[int, errors.NoAdjacentSeats]) -> dict[int, NoAdjacentSeats]:
