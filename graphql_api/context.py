@@ -35,7 +35,7 @@ class Context:
     token_error: TokenNotValid | None = None
     """Why the token that was sent is not valid."""
     root_fields: set[str] = field(default_factory=set)
-    """The names of the operation's fields; ``...`` stands for a fragment."""
+    """As ``root_fields_of`` returns them."""
     lock_not_available: LockNotAvailable | None = None
     """The refusal after which core.server tries again, also where it is answered as data."""
     replayed: bool = False
@@ -60,20 +60,23 @@ class Context:
             raise NotAuthenticated
         return self.bearer
 
-    def check_token(self, operation: OperationDefinitionNode) -> None:
+    def check_token(self, operation_type: OperationType) -> None:
         """Refuse an invalid token, unless the operation is about a session.
 
         :raises TokenNotValid: malformed or expired, or its account is inactive.
         """
-        nodes = operation.selection_set.selections
-        names = {node.name.value if isinstance(node, FieldNode) else "..." for node in nodes}
-        self.root_fields = names - {"__typename"}
         if self.root_fields and self.root_fields <= SESSION_MUTATIONS:
             return
         if self.token_error:
             raise self.token_error
-        if operation.operation is not OperationType.MUTATION:  # the domain verifies the account in what it does anyway
+        if operation_type is not OperationType.MUTATION:  # whose account the domain verifies in its own statement
             _ = self.account
+
+
+def root_fields_of(operation: OperationDefinitionNode) -> set[str]:
+    """Return the names of an operation's fields; ``...`` stands for a fragment."""
+    nodes = operation.selection_set.selections
+    return {node.name.value if isinstance(node, FieldNode) else "..." for node in nodes} - {"__typename"}
 
 
 Info = strawberry.Info[Context, None]

@@ -9,6 +9,7 @@ from strawberry.extensions import DisableIntrospection, MaxTokensLimiter, Parser
 from strawberry.schema.config import StrawberryConfig
 from strawberry.types import ExecutionContext
 
+from graphql_api.context import root_fields_of
 from graphql_api.errors import EXCEPTION_HANDLERS, log_internal_error
 from graphql_api.executor import ListExecutor
 from graphql_api.limits import MAX_TOKENS, check_size
@@ -29,7 +30,8 @@ class RequestCheck(SchemaExtension):
             if operation is None:
                 raise GraphQLError("There are several operations: name one in operationName.")
             check_size(operation, execution)
-            execution.context.check_token(operation)
+            execution.context.root_fields = root_fields_of(operation)
+            execution.context.check_token(operation.operation)
         yield
 
 
