@@ -6,6 +6,7 @@ taken in this order: the show (shared, so that staff wait), then the booking, th
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError
@@ -13,7 +14,7 @@ from django.db import IntegrityError
 from catalog.models import Show
 from core.accounts import user_of
 from core.database import RaceLost, autocommit, database_now, violates
-from core.errors import AccountInactive, DomainError, NotFound
+from core.errors import DomainError, NotFound
 from core.idempotency import Operation, execute_once
 from core.models import Account
 from reservations.best_seats import best_seats, lock_selection, validate_seat_selection
@@ -30,7 +31,7 @@ from reservations.errors import (
     ShowStarted,
 )
 from reservations.idempotency_codec import dump_booking, dump_bookings, load_booking, load_bookings
-from reservations.models import Booking, Bookings, Claim
+from reservations.models import Booking, Bookings, Claim, Hold
 
 R = TypeVar("R")
 
@@ -72,7 +73,8 @@ def book_seats(
     """
     validate_seat_selection(seat_numbers, best)
     arguments = (show_id, seat_numbers and tuple(seat_numbers), best, allow_split)
-    return execute_once(BOOK_SEVERAL, _book_seats, user=user, key=idempotency_key, arguments=arguments)
+    verb = partial(for_given_or_best_seats, _book_all)
+    return execute_once(BOOK_SEVERAL, verb, user=user, key=idempotency_key, arguments=arguments)
 
 
 def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | None = None) -> Booking:
@@ -110,12 +112,6 @@ def _book_seat(user: Account, show_id: int, seat_number: int) -> Booking:
     return _take(state, user, [seat_number])[0]
 
 
-def _book_seats(
-    user: Account, show_id: int, seat_numbers: Sequence[int] | None, best: int | None, allow_split: bool
-) -> Bookings:
-    return for_given_or_best_seats(_book_all, user, show_id, seat_numbers, best, allow_split)
-
-
 def _book_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Bookings:
     state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
     check_show(state, seat_numbers)
@@ -125,7 +121,6 @@ def _book_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Booki
 
 
 def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bookings:
-    assert state.show
     bookings = take(user=user, show_id=state.show.pk, seat_numbers=seat_numbers, status=Claim.Status.BOOKED)
     if len(bookings) < len(seat_numbers):
         raise RaceLost
@@ -138,10 +133,7 @@ def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bo
 
 
 def _cancel(user: Account, booking_id: int) -> Booking:
-    booking = _lock_booking(user, booking_id)
-    state = read_state(user, booking.show_id)
-    if booking.status == Claim.Status.CANCELLED:
-        raise AlreadyCancelled
+    booking, state = _lock_booking(user, booking_id)
     if state.has_started:
         raise ShowStarted
     update_claims([booking], status=Claim.Status.CANCELLED, cancelled_at=state.now)
@@ -150,10 +142,7 @@ def _cancel(user: Account, booking_id: int) -> Booking:
 
 
 def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
-    booking = _lock_booking(user, booking_id)
-    state = read_state(user, booking.show_id, [seat_number])
-    if booking.status == Claim.Status.CANCELLED:
-        raise AlreadyCancelled
+    booking, state = _lock_booking(user, booking_id, seat_numbers=[seat_number])
     check_show(state, [seat_number], may_be_full=True)
     available = state.available_seats
     if seat_number != booking.seat_number:
@@ -183,17 +172,22 @@ def _change_seat(booking: Booking, seat_number: int) -> None:
         raise
 
 
-def _lock_booking(user: Account, booking_id: int) -> Booking:
-    """Lock the show against staff, and then the booking.
+def _lock_booking(user: Account, booking_id: int, *, seat_numbers: Sequence[int] = ()) -> tuple[Booking, BookingState]:
+    """Lock the show against staff, then the booking, and then read the state and the clock.
 
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises NotFound: there is no such booking, or it belongs to another account.
+    :raises AlreadyCancelled: it was cancelled.
     """
     lock_show_of(Claim, booking_id)
     booking: Booking | None = Booking.objects.filter(pk=booking_id, user=user.pk).select_for_update().first()
     if booking is None:
-        raise not_found(user)
-    return booking
+        user_of(user)  # raises AccountInactive, which comes first
+        raise NotFound
+    state = look(user=user, show_id=booking.show_id, seat_numbers=seat_numbers)
+    if booking.status == Claim.Status.CANCELLED:
+        raise AlreadyCancelled
+    return booking, state
 
 
 # --- What booking and holding share -------------------------------------------------------------
@@ -202,32 +196,8 @@ def _lock_booking(user: Account, booking_id: int) -> Booking:
 SEAT_REFUSALS: dict[str, Callable[..., DomainError]] = {"booked": SeatTaken, "held": SeatHeld, "blocked": SeatBlocked}
 
 
-def not_found(user: Account) -> NotFound:
-    """Give the refusal of what is not there or not the account's.
-
-    :raises AccountInactive: it comes first.
-    """
-    user_of(user)
-    return NotFound()
-
-
-def read_state(user: Account, show_id: int, seat_numbers: Sequence[int] = ()) -> BookingState:
-    """Read the state by the clock of this moment, after all locks were taken.
-
-    :raises AccountInactive: the account was deleted, deactivated or given a new password.
-    """
-    state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
-    if not state.account_is_active:
-        raise AccountInactive
-    return state
-
-
 def check_show(state: BookingState, seat_numbers: Sequence[int], *, may_be_full: bool = False) -> None:
-    """Refuse where the show is not there, has not all of the seats, has begun or is full."""
-    if not state.account_is_active:
-        raise AccountInactive
-    if state.show is None:
-        raise NotFound
+    """Refuse a show that has not all of the seats, has begun or is full."""
     if not all(1 <= number <= state.show.total_seats for number in seat_numbers):
         raise SeatOutOfRange(min=1, max=state.show.total_seats)
     if state.has_started:
@@ -274,12 +244,12 @@ def update_claims(claims: Sequence[Claim], **columns: Any) -> None:
             setattr(claim, name, value)
 
 
-def attach_show(claims: Sequence[Claim], show: Any, *, available_seats: int) -> None:
-    """Give claims their show with its available seats."""
+def attach_show(rows: Sequence[Claim | Hold], show: Any, *, available_seats: int) -> None:
+    """Give claims or holds their show with its available seats."""
     # Rivals may have changed the count since it was read.
     show.available_seats = min(max(0, available_seats), show.total_seats)
-    for claim in claims:
-        claim.show = show
+    for row in rows:
+        row.show = show
 
 
 _SHOW_REFUSALS = (NotFound, SeatOutOfRange, ShowStarted)

@@ -29,6 +29,7 @@ from django.utils import timezone
 
 from catalog.models import MAX_SEATS, Movie, Show
 from core.database import outcome_unknown_if_lost
+from core.errors import AccountInactive, NotFound
 from core.models import Account
 from reservations.models import Booking, Claim, Hold
 
@@ -132,9 +133,8 @@ class SeatClaim:
 class BookingState:
     """What LOOK read."""
 
-    account_is_active: bool
-    show: Show | None
-    """With its movie and ``available_seats``; None if there is none."""
+    show: Show
+    """With its movie."""
     has_started: bool
     is_full: bool
     """Whether every seat is booked or blocked."""
@@ -157,19 +157,24 @@ class BookingState:
 
 
 def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> BookingState:
-    """Read the state of the show, of the seats and of the account."""
+    """Read the state of a show, of its seats and of the account.
+
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises NotFound: there is no such show.
+    """
     # A number beyond any show's seats would not fit the column; the caller refuses it by the show's total_seats.
     seats = [number if 1 <= number <= MAX_SEATS else 0 for number in seat_numbers]
     rows = _execute(_text(LOOK, len(seats)), _parameters(user, show_id, seats))
     first = rows[0]
-    total = first["total_seats"] or 0
-    available = total - first["claimed"] + first["expired"]
+    if not first["account_is_active"]:
+        raise AccountInactive
+    if first["show_id"] is None:
+        raise NotFound
     return BookingState(
-        account_is_active=bool(first["account_is_active"]),
-        show=_show(first, available) if first["show_id"] is not None else None,
-        has_started=first["show_id"] is not None and _instant(first["date_time"]) <= _instant(first["now"]),
-        is_full=first["claimed"] - first["held"] >= total,
-        available_seats=available,
+        show=_show(first),
+        has_started=_instant(first["date_time"]) <= _instant(first["now"]),
+        is_full=first["claimed"] - first["held"] >= first["total_seats"],
+        available_seats=first["total_seats"] - first["claimed"] + first["expired"],
         held_by_account=first["held_by_account"],
         occupied=[
             SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]), bool(row["is_expired"]))
@@ -261,12 +266,11 @@ def _instant(value: datetime | str) -> datetime:
     return instant.replace(tzinfo=instant.tzinfo or UTC)
 
 
-def _show(row: dict[str, Any], available_seats: int) -> Show:
+def _show(row: dict[str, Any]) -> Show:
     names = ("screen_name", "total_seats", "seats_per_row", "movie_id")
-    show: Any = Show(id=row["show_id"], date_time=_instant(row["date_time"]), **{name: row[name] for name in names})
+    show = Show(id=row["show_id"], date_time=_instant(row["date_time"]), **{name: row[name] for name in names})
     show.movie = Movie(id=row["movie_id"], title=row["title"], duration_minutes=row["duration_minutes"])
-    show.available_seats = available_seats
-    return show  # type: ignore[no-any-return]
+    return show
 
 
 def _booking(row: dict[str, Any]) -> Booking:

@@ -89,9 +89,9 @@ def lock_seat(show: Show, seat: int) -> Callable[[], Any]:
 def with_the_clock_read_before_the_locks(monkeypatch: Patch) -> Iterator[None]:
     """Go by the clock as it was at the beginning of the verb."""
     before = database_now()
-    read_state = holds.read_state
+    look = holds.look
     with monkeypatch.context() as patch:
-        patch.setattr(holds, "read_state", lambda *args: replace(read_state(*args), now=before))
+        patch.setattr(holds, "look", lambda **what: replace(look(**what), now=before))
         yield
 
 
@@ -412,7 +412,7 @@ class TestConfirmAgainstRelease:
             lambda: slowly(first, user=alice, hold_id=hold.pk),
             lambda: second(user=alice, hold_id=hold.pk),
             module=holds,
-            stop_after="attach_show",
+            stop_after="update_claims",
             monkeypatch=monkeypatch,
         )
         assert isinstance(done, Bookings | Released)
