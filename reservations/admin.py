@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from catalog.models import Show, ShowQuerySet
 from core.admin import SafeModelAdmin
 from core.errors import DomainError
-from reservations.availability import with_available_seats, with_sold_seats
+from reservations.availability import SoldSeats, with_available_seats
 from reservations.booking import cancel_booking
 from reservations.holds import release_hold
 from reservations.models import LONGEST_REASON, BlockedSeat, Booking, BookingStatus, Claim, Hold
@@ -36,12 +35,10 @@ class ShowForm(forms.ModelForm):
         if "seats_per_row" in self.fields:
             self.fields["seats_per_row"].required = False
 
-    def clean_seats_per_row(self) -> int:
-        seats: int | None = self.cleaned_data["seats_per_row"]
-        return self.instance.seats_per_row if seats is None else seats
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("seats_per_row", 0) is None:
+            cleaned["seats_per_row"] = self.instance.seats_per_row
         if self.instance.pk and "total_seats" in cleaned:
             try:
                 lock_show(show_id=self.instance.pk, total_seats=cleaned["total_seats"])
@@ -68,7 +65,8 @@ class ShowAdmin(SafeModelAdmin):
         return ["movie"] if obj else []  # as in REST: a booking is for this movie
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
-        return with_sold_seats(with_available_seats(cast(ShowQuerySet, super().get_queryset(request))))
+        shows = with_available_seats(cast(ShowQuerySet, super().get_queryset(request)))
+        return shows.annotate(sold=SoldSeats("pk"))
 
     def save_model(self, request: HttpRequest, obj: Show, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
@@ -151,29 +149,45 @@ class BlockedSeatAdmin(SafeModelAdmin):
         unblock(show_id=obj.show_id, seat_number=obj.seat_number)
 
 
-@admin.register(Hold)
-class HoldAdmin(SafeModelAdmin):
-    """Holds, read-only; a live one can be released, as by its owner."""
+class ReadOnlyAdmin(SafeModelAdmin):
+    """Rows that are not edited; the actions of their list run verbs of the domain."""
 
-    list_display = ["id", "user", "show", "size", "created_at", "expires", "released_at"]
     search_fields = ["user__username", "show__movie__title"]
     date_hierarchy = "created_at"
     list_select_related = ["user", "show__movie"]
     list_per_page = 50
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # The list's actions need it; the form itself has no field that can be changed.
+        return obj is None and super().has_change_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        # Allowed together with another row, from whose page it is asked.
+        return obj is not None and f"/{self.opts.app_label}/{self.opts.model_name}/" not in request.path
+
+    def run(self, request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:
+        for row in rows:
+            try:
+                verb(row)
+            except DomainError as refusal:
+                self.message_user(request, f"{row}: {refusal}", messages.ERROR)
+            else:
+                self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    """Holds, read-only; a live one can be released, as by its owner."""
+
+    list_display = ["id", "user", "show", "size", "created_at", "expires", "released_at"]
     actions = ["release"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
         held = Claim.objects.filter(hold=OuterRef("pk"), status=Claim.Status.HELD).values("expires_at")[:1]
         return super().get_queryset(request).annotate(until=Subquery(held))
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_deleted_with_another(self, request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request)
 
     @admin.display(description="runs out", ordering="until")
     def expires(self, hold: Any) -> Any:
@@ -181,8 +195,7 @@ class HoldAdmin(SafeModelAdmin):
 
     @admin.action(description="Release the selected holds", permissions=["change"])
     def release(self, request: HttpRequest, holds: QuerySet[Hold]) -> None:
-        for hold in holds:
-            _run(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
+        self.run(request, holds, lambda hold: release_hold(user=hold.user, hold_id=hold.pk), "released")
 
 
 class BookingStatusFilter(admin.SimpleListFilter):
@@ -199,43 +212,13 @@ class BookingStatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(Booking)
-class BookingAdmin(SafeModelAdmin):
+class BookingAdmin(ReadOnlyAdmin):
     """Bookings, read-only; one can be cancelled, as by its owner."""
 
     list_display = ["id", "user", "show", "seat_number", "status", "created_at", "cancelled_at"]
     list_filter = [BookingStatusFilter, "show__screen_name"]
-    search_fields = ["user__username", "show__movie__title"]
-    date_hierarchy = "created_at"
-    list_select_related = ["user", "show__movie"]
-    list_per_page = 50
     actions = ["cancel"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_deleted_with_another(self, request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The list's actions need it; the form itself has no field that can be changed.
-        return obj is None and super().has_change_permission(request)
 
     @admin.action(description="Cancel the selected bookings", permissions=["change"])
     def cancel(self, request: HttpRequest, bookings: QuerySet[Booking]) -> None:
-        for booking in bookings:
-            owner: Any = booking.user
-            _run(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
-
-
-def _is_deleted_with_another(page: SafeModelAdmin, request: HttpRequest, row: Model | None) -> bool:
-    """Tell whether the page of another row is asked, with which this one would be deleted."""
-    return row is not None and f"/{page.opts.app_label}/{page.opts.model_name}/" not in request.path
-
-
-def _run(page: SafeModelAdmin, request: HttpRequest, row: Model, verb: Callable[[], object], done: str) -> None:
-    try:
-        verb()
-    except DomainError as refusal:
-        page.message_user(request, f"{row}: {refusal}", messages.ERROR)
-    else:
-        page.message_user(request, f"{row}: {done}.", messages.SUCCESS)
+        self.run(request, bookings, lambda row: cancel_booking(user=row.user, booking_id=row.pk), "cancelled")

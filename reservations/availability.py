@@ -3,59 +3,42 @@
 from collections.abc import Iterable
 from typing import Any, cast
 
-from django.db.models import F, Func, IntegerField, QuerySet
+from django.db.models import Func, IntegerField, QuerySet
+from django.db.models.functions import Now
 
 from catalog.models import Show, ShowQuerySet
 
 
-class _Count(Func):
-    """A count of claims as a correlated subquery, written as text.
-
-    A partial index is used by a prepared statement only if its condition is a constant of the statement and not a
-    parameter. A Count() would add a GROUP BY and its cost.
-    """
-
-    output_field = IntegerField()
-
-    def as_sql(  # type: ignore[override]
-        self, compiler: Any, connection: Any, now: str = "statement_timestamp()", **options: Any
-    ) -> tuple[str, list[Any]]:
-        names = ("show", "seats")
-        (show, _), (seats, _) = (compiler.compile(expression) for expression in self.source_expressions)
-        return self.template.format(**dict(zip(names, (show, seats), strict=True)), now=now), []
-
-    def as_sqlite(self, compiler: Any, connection: Any, **options: Any) -> Any:
-        return self.as_sql(compiler, connection, now="strftime('%%Y-%%m-%%d %%H:%%M:%%f', 'now')")
-
-
-class AvailableSeats(_Count):
+class AvailableSeats(Func):
     """The seats of a show that are not booked, held or blocked, by its id and ``total_seats``.
 
     Counted from the partial index of live claims. A counter column on the show would be read faster, but the bookings
-    of a hot show would queue to write it.
+    of a hot show would queue to write it. The statement is text: a prepared one uses a partial index only if the
+    index's condition is a constant and not a parameter, and a Count() would add a GROUP BY and its cost.
     """
 
+    output_field = IntegerField()
     template = """(
         {seats}
         - (SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status IN ('booked', 'held', 'blocked'))
         + (SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status = 'held' AND expires_at <= {now})
     )"""
 
+    def as_sql(self, compiler: Any, connection: Any, **options: Any) -> Any:  # type: ignore[override]
+        show, seats, now = (compiler.compile(expression)[0] for expression in self.source_expressions)
+        return self.template.format(show=show, seats=seats, now=now), []
 
-class _SoldSeats(_Count):
+
+class SoldSeats(Func):
     """The live bookings of a show, by its id."""
 
-    template = "(SELECT count(*) FROM reservations_booking WHERE show_id = {show} AND status = 'booked')"
+    output_field = IntegerField()
+    template = "(SELECT count(*) FROM reservations_booking WHERE show_id = %(expressions)s AND status = 'booked')"
 
 
 def with_available_seats(shows: ShowQuerySet) -> ShowQuerySet:
     """Add ``available_seats`` to each show: its seats that are not booked, held or blocked."""
-    return shows.annotate(available_seats=AvailableSeats(F("id"), F("total_seats")))
-
-
-def with_sold_seats(shows: ShowQuerySet) -> ShowQuerySet:
-    """Add ``sold`` to each show: its live bookings."""
-    return shows.annotate(sold=_SoldSeats(F("id"), F("total_seats")))
+    return shows.annotate(available_seats=AvailableSeats("pk", "total_seats", Now()))
 
 
 def available(shows: ShowQuerySet, is_available: bool | None) -> ShowQuerySet:
