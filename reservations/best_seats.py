@@ -83,10 +83,16 @@ def validate_seat_selection(seat_numbers: Sequence[int] | None, best: int | None
     if best is not None:
         validate_quantity(best, name="best")
     if seat_numbers is not None:
-        if not 1 <= len(seat_numbers) <= MAX_SEATS_AT_ONCE:
-            raise Invalid(errors={"seat_numbers": [f"1 to {MAX_SEATS_AT_ONCE} seats."]})
-        if len({*seat_numbers}) < len(seat_numbers):
-            raise Invalid(errors={"seat_numbers": ["Send each seat once."]})
+        validate_seat_numbers(seat_numbers, most=MAX_SEATS_AT_ONCE)
+
+
+def validate_seat_numbers(seat_numbers: Sequence[int], *, most: int) -> None:
+    """Check that a request names different seats, and not too many.
+
+    :raises Invalid: there are not 1 to ``most`` seats, or one is named twice.
+    """
+    if not 1 <= len(seat_numbers) <= most or len({*seat_numbers}) < len(seat_numbers):
+        raise Invalid(errors={"seat_numbers": [f"1 to {most} different seats."]})
 
 
 def lock_selection(show_id: int) -> None:

@@ -1,7 +1,6 @@
 """Changes by staff: shows and blocked seats. Each takes the lock that bookings share, so they wait for each other."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
@@ -13,30 +12,22 @@ from catalog.models import Movie, Show
 from core.database import durable_transaction
 from core.errors import NotFound, Protected
 from reservations.availability import with_available_seats
+from reservations.best_seats import validate_seat_numbers
 from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
 from reservations.models import BlockedSeat, Claim
 
 MAX_BLOCKED_AT_ONCE = 100
 
 
-def add_show(
-    *, movie_id: int, screen_name: str, date_time: datetime, total_seats: int, seats_per_row: int = 10
-) -> Show:
+def add_show(*, movie_id: int, **fields: Any) -> Show:
     """Add a show of a movie; return it with its movie and ``available_seats``.
 
     :raises NotFound: there is no such movie.
     """
     if not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
-    show = Show(
-        movie_id=movie_id,
-        screen_name=screen_name,
-        date_time=date_time,
-        total_seats=total_seats,
-        seats_per_row=seats_per_row,
-    )
     try:
-        return _insert(show)
+        return _insert(Show(movie_id=movie_id, **fields))
     # The movie was deleted at the same moment: the show is read without one, or the foreign key notices at COMMIT.
     except (Show.DoesNotExist, IntegrityError) as error:
         raise NotFound from error
@@ -67,7 +58,7 @@ def delete_show(*, show_id: int) -> None:
     :raises Busy: bookings kept the show locked for too long.
     """
     try:
-        _delete(show_id)
+        durable_transaction(lambda: lock_show(show_id=show_id).delete())()
     except (ProtectedError, IntegrityError) as error:
         raise Protected from error
 
@@ -102,6 +93,7 @@ def release_claims_outside_show(show: Show) -> None:
 def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
     """Block seats of a show, all or none.
 
+    :raises Invalid: there are not 1 to 100 different seats.
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has not all of these seats.
     :raises SeatsUnavailable: some are booked, held or blocked already; it names them.
@@ -111,20 +103,13 @@ def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> li
     return write_blocks(show_id=show_id, seat_numbers=seat_numbers, reason=reason)
 
 
-@durable_transaction
-def unblock_seat(*, show_id: int, seat_number: int) -> None:
-    """Unblock a seat: it is on sale again.
-
-    :raises NotFound: there is no such show, or the seat is not blocked.
-    """
-    unblock(show_id=show_id, seat_number=seat_number)
-
-
 def check_seats_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
     """Lock a show until the transaction ends, and check that these seats can be blocked.
 
+    :raises Invalid: there are not 1 to 100 different seats.
     :raises NotFound, SeatOutOfRange, SeatsUnavailable: as for blocking them.
     """
+    validate_seat_numbers(seat_numbers, most=MAX_BLOCKED_AT_ONCE)
     show = lock_show(show_id=show_id)
     if not all(1 <= number <= show.total_seats for number in seat_numbers):
         raise SeatOutOfRange(min=1, max=show.total_seats)
@@ -145,12 +130,16 @@ def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> l
 
 
 def unblock(*, show_id: int, seat_number: int) -> None:
-    """Unblock a seat, within a transaction.
+    """Put a blocked seat on sale again, within a transaction.
 
     :raises NotFound: there is no such show, or the seat is not blocked.
     """
     if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.Status.FREED):
         raise NotFound
+
+
+unblock_seat = durable_transaction(unblock)
+"""Put a blocked seat on sale again, in a transaction of its own."""
 
 
 def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
@@ -178,8 +167,3 @@ def _read(show_id: int) -> Show:
     """Read a show as it is answered, within the transaction: after COMMIT, a failure would look like a refusal."""
     show: Show = with_available_seats(Show.objects.select_related("movie")).get(pk=show_id)
     return show
-
-
-@durable_transaction
-def _delete(show_id: int) -> None:
-    lock_show(show_id=show_id).delete()

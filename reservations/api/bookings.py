@@ -90,9 +90,7 @@ class BookView(APIView):
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
         the booking; to `seat_numbers` and to `best` it is a list of bookings, all or none."""
-        serializer = BookSeatSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        seats, key = serializer.validated_data, request.headers.get("Idempotency-Key")
+        seats, key = self.validated_data(), request.headers.get("Idempotency-Key")
         if "seat_number" in seats:
             number = seats["seat_number"]
             booking = book_seat(user=request.user, show_id=show_id, seat_number=number, idempotency_key=key)
@@ -133,10 +131,8 @@ class MoveView(APIView):
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own, to another seat of the same show. The booking has the one seat or the other at any moment, and
         keeps its id."""
-        serializer = MoveSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        seat, key = serializer.validated_data, request.headers.get("Idempotency-Key")
-        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **seat)
+        key = request.headers.get("Idempotency-Key")
+        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **self.validated_data())
         return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
 
 
@@ -144,9 +140,7 @@ class MyBookingsView(APIView):
     @operation("listMyBookings", "List one's own bookings", query=BookingQuery, response=BookingSerializer(many=True))
     def get(self, request: AuthenticatedRequest) -> Response:
         """A plain array, newest first."""
-        serializer = BookingQuery(data=request.query_params)
-        serializer.is_valid(raise_exception=True)
-        query = serializer.validated_data
+        query = self.validated_data()
         bookings = (
             Booking.objects.filter(user=request.user.pk)
             .with_status(query.get("status"))

@@ -47,10 +47,8 @@ class HoldsView(APIView):
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """The seats are nobody else's for ten minutes, but never beyond the show's beginning; all are held or none.
         One account may hold ten seats of a show."""
-        serializer = SeveralSeatsSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
         key = request.headers.get("Idempotency-Key")
-        hold = holds.hold_seats(user=request.user, show_id=show_id, idempotency_key=key, **serializer.validated_data)
+        hold = holds.hold_seats(user=request.user, show_id=show_id, idempotency_key=key, **self.validated_data())
         return Response(HoldSerializer(hold).data, status=201, headers=replay_headers(hold))
 
 
@@ -101,7 +99,7 @@ class MyHoldsView(APIView):
     @operation("listMyHolds", "List one's own holds", query=PageQuery, response=HoldSerializer(many=True))
     def get(self, request: AuthenticatedRequest) -> Response:
         """A plain array of those that can be confirmed, the first to run out first."""
-        PageQuery(data=request.query_params).is_valid(raise_exception=True)
+        self.validated_data()
         live = Hold.objects.filter(user=request.user.pk).live().first_to_expire()
         paginator = LimitOffsetPagination()
         page = paginator.paginate_queryset(live, request, view=self)
