@@ -51,8 +51,12 @@ def best_seats_for_maps(
     found: dict[int, BestSeats | NoAdjacentSeats] = {}
     without: list[SeatMap] = []
     for each in maps:
-        if numbers := _best(each, quantity, allow_split):
-            labels = labels_of(len(each.codes), each.show.seats_per_row)
+        total_seats, seats_per_row = len(each.codes), each.show.seats_per_row
+        numbers = select_seats(
+            each.free, total_seats=total_seats, seats_per_row=seats_per_row, quantity=quantity, allow_split=allow_split
+        )
+        if numbers:
+            labels = labels_of(total_seats, seats_per_row)
             found[each.show.pk] = BestSeats(numbers, [labels[number - 1] for number in numbers])
         else:
             without.append(each)
@@ -100,16 +104,6 @@ def lock_selection(show_id: int) -> None:
     advisory_lock(-1, show_id)  # no account has this id
 
 
-def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:
-    return select_seats(
-        seats.free,
-        total_seats=len(seats.codes),
-        seats_per_row=seats.show.seats_per_row,
-        quantity=quantity,
-        allow_split=allow_split,
-    )
-
-
 def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
     """Find later shows of the same movies that have a block of that many seats."""
     if not shows:
@@ -117,10 +111,9 @@ def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
     since = max(timezone.now(), min(show.date_time for show in shows))
     movies = {show.movie_id for show in shows}
     later: Any = with_available_seats(Show.objects.filter(movie__in=movies, date_time__gt=since))
-    later = later.filter(available_seats__gte=quantity).order_by("date_time", "id")
-    maps = seat_maps(later[: _LATER_SHOWS * len(movies)])
-    with_block = [each.show for each in maps.values() if each.summary.largest_block >= quantity]
-    return sorted(with_block, key=lambda show: (show.date_time, show.pk))
+    later = later.filter(available_seats__gte=quantity).order_by("date_time", "id")[: _LATER_SHOWS * len(movies)]
+    maps = seat_maps(later)
+    return [show for show in later if show.pk in maps and maps[show.pk].summary.largest_block >= quantity]
 
 
 def _alternative(show: Show) -> dict[str, Any]:

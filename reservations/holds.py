@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -223,8 +222,7 @@ def load_seats(holds: Collection[Hold]) -> None:
 @durable_transaction
 def free_expired_seats() -> int:
     """Free the seats of expired holds; return how many. A claim that is being taken over is skipped."""
-    can_skip = connection.features.has_select_for_update_skip_locked
-    expired = Claim.objects.expired().order_by().select_for_update(skip_locked=can_skip)
+    expired = Claim.objects.expired().order_by().select_for_update(skip_locked=True)
     return Claim.objects.filter(pk__in=expired.values("pk")).free()
 
 

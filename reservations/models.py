@@ -28,10 +28,6 @@ class ClaimQuerySet(models.QuerySet[C]):
         """Turn the claims into history that belongs to no hold; return how many."""
         return self.update(status=Claim.Status.FREED, expires_at=None, hold=None)
 
-    def live(self) -> "ClaimQuerySet[C]":
-        """Keep the bookings that are not cancelled."""
-        return self.filter(status=Claim.Status.BOOKED)
-
     def with_status(self, status: str | None) -> "ClaimQuerySet[C]":
         """Keep the claims of this status; all of them if it is None."""
         return self if status is None else self.filter(status=status)
@@ -219,8 +215,6 @@ class BookingManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: igno
 
 class Booking(Claim):
     """A claim that was sold; a cancelled one stays as history."""
-
-    Status = BookingStatus  # type: ignore[assignment,misc]
 
     objects = BookingManager()  # type: ignore[misc]
 

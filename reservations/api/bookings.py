@@ -18,7 +18,7 @@ from core.api.views import APIView
 from reservations.api.seats import SeatNumberField, SeveralSeatsSerializer
 from reservations.api.shows import ShowSerializer
 from reservations.booking import BOOK, BOOK_SEVERAL, CANCEL, MOVE, book_seat, book_seats, cancel_booking, move_booking
-from reservations.models import Booking
+from reservations.models import Booking, BookingStatus
 
 
 class BookingSerializer(FastSerializer):
@@ -28,7 +28,7 @@ class BookingSerializer(FastSerializer):
     show = ShowSerializer(read_only=True)
     seat_number = serializers.IntegerField(read_only=True, min_value=1, help_text="1 to the show's `total_seats`.")
     status = serializers.ChoiceField(
-        choices=Booking.Status.choices, read_only=True, help_text="`booked` holds the seat, `cancelled` has freed it."
+        choices=BookingStatus.choices, read_only=True, help_text="`booked` holds the seat, `cancelled` has freed it."
     )
     created_at = InstantField(read_only=True, help_text="When the seat was booked.")
     cancelled_at = InstantField(
@@ -40,7 +40,7 @@ class BookingQuery(PageQuery):
     """The query parameters of one's own bookings."""
 
     status = serializers.ChoiceField(
-        choices=Booking.Status.choices, required=False, help_text="Bookings of this status."
+        choices=BookingStatus.choices, required=False, help_text="Bookings of this status."
     )
     upcoming = TrueFalseField(
         required=False, help_text="`true`: of shows that have not begun. `false`: of shows that have."
@@ -73,9 +73,22 @@ class MoveSerializer(FastSerializer):
     seat_number = SeatNumberField(help_text="A JSON integer, 1 to the show's `total_seats`.")
 
 
-class BookView(APIView):
+class VerbView(APIView):
+    """Runs verbs of the domain, which verify the account themselves."""
+
     authentication_classes = [AccessTokenAuthentication]
 
+    @property
+    def idempotency_key(self) -> str | None:
+        return self.request.headers.get("Idempotency-Key")
+
+    def respond(self, outcome: Any, data: Any = None) -> Response:
+        """Answer with the declared status, and mark a replay; without data, with 204."""
+        status = 204 if data is None else self.declared.status
+        return Response(data, status=status, headers=replay_headers(outcome))
+
+
+class BookView(VerbView):
     @operation(
         "bookSeat",
         "Book a seat",
@@ -90,15 +103,14 @@ class BookView(APIView):
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
         the booking; to `seat_numbers` and to `best` it is a list of bookings, all or none."""
-        seats, key = self.validated_data(), request.headers.get("Idempotency-Key")
+        seats, key = self.validated_data(), self.idempotency_key
         if "seat_number" in seats:
             number = seats["seat_number"]
             booking = book_seat(user=request.user, show_id=show_id, seat_number=number, idempotency_key=key)
-            return Response(BookingSerializer(booking).data, status=201, headers=replay_headers(booking))
+            return self.respond(booking, BookingSerializer(booking).data)
         self.metric = "book_seats"
         bookings = book_seats(user=request.user, show_id=show_id, idempotency_key=key, **seats)
-        data = BookingSerializer(bookings, many=True).data
-        return Response(data, status=201, headers=replay_headers(bookings))
+        return self.respond(bookings, BookingSerializer(bookings, many=True).data)
 
 
 class BookingView(APIView):
@@ -111,29 +123,24 @@ class BookingView(APIView):
         return Response(BookingSerializer(get_object_or_404(bookings, pk=booking_id)).data)
 
 
-class CancelView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class CancelView(VerbView):
     @operation("cancelBooking", "Cancel a booking", response=BookingSerializer, verb=CANCEL)
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own. The seat is free at once, and the booking stays as history."""
-        key = request.headers.get("Idempotency-Key")
-        booking = cancel_booking(user=request.user, booking_id=booking_id, idempotency_key=key)
-        return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
+        booking = cancel_booking(user=request.user, booking_id=booking_id, idempotency_key=self.idempotency_key)
+        return self.respond(booking, BookingSerializer(booking).data)
 
 
-class MoveView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class MoveView(VerbView):
     @operation(
         "moveBooking", "Move a booking to another seat", request=MoveSerializer, response=BookingSerializer, verb=MOVE
     )
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own, to another seat of the same show. The booking has the one seat or the other at any moment, and
         keeps its id."""
-        key = request.headers.get("Idempotency-Key")
-        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **self.validated_data())
-        return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
+        seat, key = self.validated_data(), self.idempotency_key
+        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **seat)
+        return self.respond(booking, BookingSerializer(booking).data)
 
 
 class MyBookingsView(APIView):

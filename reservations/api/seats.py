@@ -164,11 +164,16 @@ class BlockSeatsSerializer(FastSerializer):
     reason = TextField(trim_whitespace=True, max_length=LONGEST_REASON, help_text="For staff; 1 to 200 characters.")
 
 
-class BlockedSeatSerializer(FastSerializer):
-    """A seat that is not sold."""
+class NamedSeatSerializer(FastSerializer):
+    """A seat, by its number and its name."""
 
     seat_number = serializers.IntegerField(min_value=1, max_value=MAX_SEATS)
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
+
+
+class BlockedSeatSerializer(NamedSeatSerializer):
+    """A seat that is not sold."""
+
     reason = serializers.CharField(help_text="For staff.")
 
 

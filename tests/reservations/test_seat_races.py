@@ -827,7 +827,7 @@ def test_overlapping_groups_and_single_seats_of_many_share_a_show_without_a_dead
                 pass
             except Exception as fault:
                 unexpected.append(fault)
-            for booking in Booking.objects.live().filter(user=user):
+            for booking in Booking.objects.with_status("booked").filter(user=user):
                 cancel_booking(user=user, booking_id=booking.pk)
         return unexpected
 
