@@ -6,12 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from catalog.models import Show
+from catalog.models import Show, seat_label
 from core.database import advisory_lock
 from core.errors import Invalid
 from reservations.availability import with_available_seats
 from reservations.errors import NoAdjacentSeats
-from reservations.seat_map import SeatMap, labels_of, seat_map, seat_maps
+from reservations.seat_map import SeatMap, seat_map, seat_maps
 from reservations.seat_selection import select_seats
 
 MAX_SEATS_AT_ONCE = 10  # booked, held or searched for in one request
@@ -51,13 +51,12 @@ def best_seats_for_maps(
     found: dict[int, BestSeats | NoAdjacentSeats] = {}
     without: list[SeatMap] = []
     for each in maps:
-        total_seats, seats_per_row = len(each.codes), each.show.seats_per_row
+        total_seats, seats_per_row = each.show.total_seats, each.show.seats_per_row
         numbers = select_seats(
             each.free, total_seats=total_seats, seats_per_row=seats_per_row, quantity=quantity, allow_split=allow_split
         )
         if numbers:
-            labels = labels_of(total_seats, seats_per_row)
-            found[each.show.pk] = BestSeats(numbers, [labels[number - 1] for number in numbers])
+            found[each.show.pk] = BestSeats(numbers, [seat_label(number, seats_per_row) for number in numbers])
         else:
             without.append(each)
     later = _later_shows_with(quantity, [each.show for each in without])

@@ -5,31 +5,19 @@ taken in this order: the show (shared, so that staff wait), then the booking, th
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
 from django.db import IntegrityError
 
-from catalog.models import Show
 from core.accounts import user_of
-from core.database import RaceLost, autocommit, database_now, violates
-from core.errors import DomainError, NotFound
+from core.database import RaceLost, autocommit, violates
+from core.errors import NotFound
 from core.idempotency import Operation, execute_once
 from core.models import Account
+from reservations import errors
 from reservations.best_seats import best_seats, lock_selection, validate_seat_selection
 from reservations.claims import BookingState, lock_show_of, look, take
-from reservations.errors import (
-    AlreadyCancelled,
-    NoAdjacentSeats,
-    SeatBlocked,
-    SeatHeld,
-    SeatOutOfRange,
-    SeatsUnavailable,
-    SeatTaken,
-    ShowFull,
-    ShowStarted,
-)
 from reservations.idempotency_codec import dump_booking, dump_bookings, load_booking, load_bookings
 from reservations.models import Booking, Bookings, Claim, Hold
 
@@ -108,7 +96,7 @@ def _book_seat(user: Account, show_id: int, seat_number: int) -> Booking:
     state = look(user=user, show_id=show_id, seat_numbers=[seat_number])
     check_show(state, [seat_number])
     for conflict in state.booking_conflicts:
-        raise SEAT_REFUSALS[conflict.status](seat_number=seat_number)
+        raise errors.SEAT_REFUSALS[conflict.status](seat_number=seat_number)
     return _take(state, user, [seat_number])[0]
 
 
@@ -116,14 +104,12 @@ def _book_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Booki
     state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
     check_show(state, seat_numbers)
     if conflicts := state.booking_conflicts:
-        raise SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in conflicts])
+        raise errors.SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in conflicts])
     return _take(state, user, seat_numbers)
 
 
 def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bookings:
-    bookings = take(user=user, show_id=state.show.pk, seat_numbers=seat_numbers, status=Claim.Status.BOOKED)
-    if len(bookings) < len(seat_numbers):
-        raise RaceLost
+    bookings = take(user=user, show_id=state.show.pk, seat_numbers=seat_numbers)
     own_held = len(state.conflicts)  # which were not available before
     attach_show(bookings, state.show, available_seats=state.available_seats - len(bookings) + own_held)
     return Bookings(bookings)
@@ -135,7 +121,7 @@ def _take(state: BookingState, user: Account, seat_numbers: Sequence[int]) -> Bo
 def _cancel(user: Account, booking_id: int) -> Booking:
     booking, state = _lock_booking(user, booking_id)
     if state.has_started:
-        raise ShowStarted
+        raise errors.ShowStarted
     update_claims([booking], status=Claim.Status.CANCELLED, cancelled_at=state.now)
     attach_show([booking], state.show, available_seats=state.available_seats + 1)
     return booking
@@ -147,20 +133,20 @@ def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
     available = state.available_seats
     if seat_number != booking.seat_number:
         for conflict in state.booking_conflicts:
-            raise SEAT_REFUSALS[conflict.status](seat_number=seat_number)
-        if state.occupied:
-            _free_held_seat(user, booking.show_id, seat_number, state.now)
+            raise errors.SEAT_REFUSALS[conflict.status](seat_number=seat_number)
+        if state.is_occupied:
+            _free_held_seat(user, booking.show_id, seat_number)
         available += len(state.conflicts)  # a seat of one's own hold was not available; the seat that is left will be
         _change_seat(booking, seat_number)
     attach_show([booking], state.show, available_seats=available)
     return booking
 
 
-def _free_held_seat(user: Account, show_id: int, seat_number: int, now: datetime) -> None:
+def _free_held_seat(user: Account, show_id: int, seat_number: int) -> None:
     """Free the seat of one's own hold, which keeps it as used up, or of an expired hold."""
-    held = Claim.objects.filter(show=show_id, seat_number=seat_number, status=Claim.Status.HELD)
-    held.filter(user=user.pk).update(status=Claim.Status.FREED, expires_at=None)
-    held.filter(expires_at__lte=now).free()
+    claims = Claim.objects.filter(show=show_id, seat_number=seat_number)
+    claims.filter(user=user.pk, status=Claim.Status.HELD).update(status=Claim.Status.FREED, expires_at=None)
+    claims.expired().free()
 
 
 def _change_seat(booking: Booking, seat_number: int) -> None:
@@ -186,24 +172,21 @@ def _lock_booking(user: Account, booking_id: int, *, seat_numbers: Sequence[int]
         raise NotFound
     state = look(user=user, show_id=booking.show_id, seat_numbers=seat_numbers)
     if booking.status == Claim.Status.CANCELLED:
-        raise AlreadyCancelled
+        raise errors.AlreadyCancelled
     return booking, state
 
 
 # --- What booking and holding share -------------------------------------------------------------
 
 
-SEAT_REFUSALS: dict[str, Callable[..., DomainError]] = {"booked": SeatTaken, "held": SeatHeld, "blocked": SeatBlocked}
-
-
 def check_show(state: BookingState, seat_numbers: Sequence[int], *, may_be_full: bool = False) -> None:
     """Refuse a show that has not all of the seats, has begun or is full."""
     if not all(1 <= number <= state.show.total_seats for number in seat_numbers):
-        raise SeatOutOfRange(min=1, max=state.show.total_seats)
+        raise errors.SeatOutOfRange(min=1, max=state.show.total_seats)
     if state.has_started:
-        raise ShowStarted
+        raise errors.ShowStarted
     if state.is_full and not may_be_full:
-        raise ShowFull
+        raise errors.ShowFull
 
 
 def select_best_seats(user: Account, show_id: int, quantity: int, allow_split: bool) -> list[int]:
@@ -211,10 +194,9 @@ def select_best_seats(user: Account, show_id: int, quantity: int, allow_split: b
     lock_selection(show_id)
     try:
         return best_seats(show_id=show_id, quantity=quantity, allow_split=allow_split).seat_numbers
-    except (NotFound, NoAdjacentSeats):
-        user_of(user)  # raises AccountInactive
-        if Show.objects.filter(pk=show_id, date_time__lte=database_now()).exists():
-            raise ShowStarted from None
+    except (NotFound, errors.NoAdjacentSeats):
+        if look(user=user, show_id=show_id, seat_numbers=[]).has_started:  # or it raises AccountInactive
+            raise errors.ShowStarted from None
         raise
 
 
@@ -232,7 +214,7 @@ def for_given_or_best_seats(
     selected = select_best_seats(user, show_id, best, allow_split)
     try:
         return take_all(user, show_id, selected)
-    except (SeatsUnavailable, ShowFull) as conflict:
+    except (errors.SeatsUnavailable, errors.ShowFull) as conflict:
         raise RaceLost from conflict  # a rival took one of them by its number: the best seats are selected again
 
 
@@ -252,11 +234,8 @@ def attach_show(rows: Sequence[Claim | Hold], show: Any, *, available_seats: int
         row.show = show
 
 
-_SHOW_REFUSALS = (NotFound, SeatOutOfRange, ShowStarted)
-_ONE_SEAT = (SeatTaken, SeatHeld, SeatBlocked)
-BOOK = Operation("book", dump_booking, load_booking, (*_SHOW_REFUSALS, ShowFull, *_ONE_SEAT))
-BOOK_SEVERAL = Operation(
-    "book several", dump_bookings, load_bookings, (*_SHOW_REFUSALS, ShowFull, SeatsUnavailable, NoAdjacentSeats)
-)
-CANCEL = Operation("cancel", dump_booking, load_booking, (NotFound, AlreadyCancelled, ShowStarted))
-MOVE = Operation("move", dump_booking, load_booking, (*_SHOW_REFUSALS, AlreadyCancelled, *_ONE_SEAT))
+_SEAT_REFUSALS = tuple(errors.SEAT_REFUSALS.values())
+BOOK = Operation("book", dump_booking, load_booking, (*errors.TAKE_REFUSALS, *_SEAT_REFUSALS))
+BOOK_SEVERAL = Operation("book several", dump_bookings, load_bookings, (*errors.TAKE_REFUSALS, *errors.GROUP_REFUSALS))
+CANCEL = Operation("cancel", dump_booking, load_booking, (NotFound, errors.AlreadyCancelled, errors.ShowStarted))
+MOVE = Operation("move", dump_booking, load_booking, (*errors.SHOW_REFUSALS, errors.AlreadyCancelled, *_SEAT_REFUSALS))

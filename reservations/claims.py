@@ -28,7 +28,7 @@ from django.db import connection
 from django.utils import timezone
 
 from catalog.models import MAX_SEATS, Movie, Show
-from core.database import outcome_unknown_if_lost
+from core.database import RaceLost, outcome_unknown_if_lost
 from core.errors import AccountInactive, NotFound
 from core.models import Account
 from reservations.models import Booking, Claim, Hold
@@ -125,8 +125,6 @@ class SeatClaim:
     """``booked``, ``held`` or ``blocked``."""
     is_own: bool
     """Whether it is the account's own."""
-    is_expired: bool
-    """Whether it is a held seat of an expired hold, which anybody may take over."""
 
 
 @dataclass(frozen=True)
@@ -141,14 +139,11 @@ class BookingState:
     available_seats: int
     held_by_account: int
     """Seats of the show under live holds of the account."""
-    occupied: list[SeatClaim]
-    """Claims on the seats that are asked for, in ascending order."""
+    conflicts: list[SeatClaim]
+    """The claims that keep the account from holding the seats, in ascending order."""
+    is_occupied: bool
+    """Whether a seat has any claim, if only one of an expired hold."""
     now: datetime
-
-    @property
-    def conflicts(self) -> list[SeatClaim]:
-        """The claims that keep the account from holding the seats."""
-        return [claim for claim in self.occupied if not claim.is_expired]
 
     @property
     def booking_conflicts(self) -> list[SeatClaim]:
@@ -176,36 +171,32 @@ def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Booking
         is_full=first["claimed"] - first["held"] >= first["total_seats"],
         available_seats=first["total_seats"] - first["claimed"] + first["expired"],
         held_by_account=first["held_by_account"],
-        occupied=[
-            SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]), bool(row["is_expired"]))
+        conflicts=[
+            SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]))
             for row in rows
-            if row["seat_number"]
+            if row["seat_number"] and not row["is_expired"]
         ],
+        is_occupied=first["seat_number"] is not None,
         now=_instant(first["now"]),
     )
 
 
-def take(
-    *,
-    user: Account,
-    show_id: int,
-    seat_numbers: Sequence[int],
-    status: str,
-    hold_id: int | None = None,
-    expires_at: datetime | None = None,
-) -> list[Booking]:
-    """Insert claims on the seats, and return those that could be had, in ascending order.
+def take(*, user: Account, show_id: int, seat_numbers: Sequence[int], hold: Hold | None = None) -> list[Booking]:
+    """Insert claims on the seats, booked or under a hold; return them in ascending order.
 
+    :raises RaceLost: not all seats could be taken, or what LOOK has checked is not so any more.
     :raises OutcomeUnknown: outside a transaction, the connection was lost before the answer.
     """
     parameters = _parameters(user, show_id, seat_numbers) | {
-        "status": status,
-        "hold": hold_id,
-        "expires_at": _parameter(expires_at),
-        "owner": user.pk if status == Claim.Status.BOOKED else None,  # holding does not take over one's own held seats
+        "status": Claim.Status.HELD if hold else Claim.Status.BOOKED,
+        "hold": hold and hold.pk,
+        "expires_at": _parameter(hold.expires_at if hold else None),
+        "owner": None if hold else user.pk,  # holding does not take over one's own held seats
     }
     with outcome_unknown_if_lost():
         rows = _execute(_text(TAKE, len(seat_numbers)), parameters)
+    if len(rows) < len(seat_numbers):
+        raise RaceLost
     return sorted(map(_booking, rows), key=lambda booking: booking.seat_number)
 
 
@@ -267,10 +258,9 @@ def _instant(value: datetime | str) -> datetime:
 
 
 def _show(row: dict[str, Any]) -> Show:
-    names = ("screen_name", "total_seats", "seats_per_row", "movie_id")
-    show = Show(id=row["show_id"], date_time=_instant(row["date_time"]), **{name: row[name] for name in names})
-    show.movie = Movie(id=row["movie_id"], title=row["title"], duration_minutes=row["duration_minutes"])
-    return show
+    movie = Movie(id=row["movie_id"], title=row["title"], duration_minutes=row["duration_minutes"])
+    columns = {name: row[name] for name in ("screen_name", "total_seats", "seats_per_row")}
+    return Show(id=row["show_id"], movie=movie, date_time=_instant(row["date_time"]), **columns)
 
 
 def _booking(row: dict[str, Any]) -> Booking:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from core.errors import DomainError, Kind
+from core.errors import DomainError, Kind, NotFound
 
 
 class Conflict(DomainError):
@@ -141,3 +141,11 @@ class SeatsInUse(Conflict):
     example = {"highest_booked_seat": 42}
 
     highest_booked_seat: int
+
+
+# --- Refusals of several verbs, in their order --------------------------------------------------
+
+SHOW_REFUSALS = (NotFound, SeatOutOfRange, ShowStarted)
+TAKE_REFUSALS = (*SHOW_REFUSALS, ShowFull)
+GROUP_REFUSALS = (SeatsUnavailable, NoAdjacentSeats)
+SEAT_REFUSALS: dict[str, type[SeatConflict]] = {"booked": SeatTaken, "held": SeatHeld, "blocked": SeatBlocked}

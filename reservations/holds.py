@@ -19,23 +19,14 @@ from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
 from core.accounts import user_of
-from core.database import RaceLost, advisory_lock, delete_in_batches, durable_transaction
+from core.database import advisory_lock, delete_in_batches, durable_transaction
 from core.errors import NotFound
 from core.idempotency import Operation, execute_once
 from core.models import Account
+from reservations import errors
 from reservations.best_seats import validate_seat_selection
 from reservations.booking import attach_show, check_show, for_given_or_best_seats, update_claims
 from reservations.claims import BookingState, lock_show_of, look, take
-from reservations.errors import (
-    HoldConfirmed,
-    HoldExpired,
-    NoAdjacentSeats,
-    SeatOutOfRange,
-    SeatsUnavailable,
-    ShowFull,
-    ShowStarted,
-    TooManyHeld,
-)
 from reservations.idempotency_codec import dump_bookings, dump_hold, load_bookings, load_hold
 from reservations.models import Booking, Bookings, Claim, ClaimQuerySet, Hold, Released
 
@@ -115,20 +106,12 @@ def _hold_all(user: Account, show_id: int, seat_numbers: Sequence[int]) -> Hold:
     state = look(user=user, show_id=show_id, seat_numbers=seat_numbers)
     check_show(state, seat_numbers)
     if state.held_by_account + len(seat_numbers) > settings.HOLD_SEATS:
-        raise TooManyHeld(limit=settings.HOLD_SEATS, held=state.held_by_account)
+        raise errors.TooManyHeld(limit=settings.HOLD_SEATS, held=state.held_by_account)
     if state.conflicts:
-        raise SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in state.conflicts])
+        raise errors.SeatsUnavailable(seat_numbers=[conflict.seat_number for conflict in state.conflicts])
     hold = Hold.objects.create(user_id=user.pk, show_id=show_id, size=len(seat_numbers), created_at=state.now)
-    claims = take(
-        user=user,
-        show_id=show_id,
-        seat_numbers=seat_numbers,
-        status=Claim.Status.HELD,
-        hold_id=hold.pk,
-        expires_at=state.now + timedelta(seconds=settings.HOLD_SECONDS),
-    )
-    if len(claims) < len(seat_numbers):
-        raise RaceLost
+    hold.expires_at = state.now + timedelta(seconds=settings.HOLD_SECONDS)
+    claims = take(user=user, show_id=show_id, seat_numbers=seat_numbers, hold=hold)
     _set_seats(hold, claims)
     attach_show([hold], state.show, available_seats=state.available_seats - len(claims))
     return hold
@@ -152,7 +135,7 @@ def _confirm(user: Account, hold_id: int) -> Bookings:
 def _extend(user: Account, hold_id: int) -> Hold:
     claims, state = _lock_claims(user, hold_id)
     if not claims:
-        raise HoldConfirmed
+        raise errors.HoldConfirmed
     hold: Hold = claims[0].hold
     latest = hold.created_at + timedelta(seconds=settings.HOLD_LONGEST_SECONDS)
     expires_at = min(state.now + timedelta(seconds=settings.HOLD_SECONDS), latest, state.show.date_time)
@@ -165,7 +148,7 @@ def _extend(user: Account, hold_id: int) -> Hold:
 def _release(user: Account, hold_id: int) -> Released:
     claims, state = _lock_claims(user, hold_id)
     if not claims:
-        raise HoldConfirmed
+        raise errors.HoldConfirmed
     Hold.objects.filter(pk=hold_id).update(released_at=state.now)
     update_claims(claims, status=Claim.Status.FREED, expires_at=None)
     return Released(hold_id=hold_id)
@@ -197,7 +180,7 @@ def _lock_claims(user: Account, hold_id: int) -> tuple[list[Any], BookingState]:
     # Confirmed means: each seat was booked, or a booking moved there. A claim that was taken over leaves the hold.
     used = [Claim.Status.BOOKED, Claim.Status.CANCELLED, Claim.Status.FREED]
     if hold.claims.filter(status__in=used).count() < hold.size:
-        raise ShowStarted if state.has_started else HoldExpired
+        raise errors.ShowStarted if state.has_started else errors.HoldExpired
     return [], state
 
 
@@ -234,13 +217,8 @@ def delete_old_holds() -> int:
     return delete_in_batches(Hold.objects.filter(~Exists(in_use), show__date_time__lt=past))
 
 
-_HOLD_REFUSALS = (NotFound, ShowStarted, HoldExpired)
-HOLD = Operation(
-    "hold",
-    dump_hold,
-    load_hold,
-    (NotFound, SeatOutOfRange, ShowStarted, ShowFull, TooManyHeld, SeatsUnavailable, NoAdjacentSeats),
-)
-CONFIRM = Operation("confirm", dump_bookings, load_bookings, _HOLD_REFUSALS)
-EXTEND = Operation("extend", dump_hold, load_hold, (*_HOLD_REFUSALS, HoldConfirmed))
-RELEASE = Operation("release", asdict, lambda stored: Released(**stored), (*_HOLD_REFUSALS, HoldConfirmed))
+_REFUSALS = (NotFound, errors.ShowStarted, errors.HoldExpired)
+HOLD = Operation("hold", dump_hold, load_hold, (*errors.TAKE_REFUSALS, errors.TooManyHeld, *errors.GROUP_REFUSALS))
+CONFIRM = Operation("confirm", dump_bookings, load_bookings, _REFUSALS)
+EXTEND = Operation("extend", dump_hold, load_hold, (*_REFUSALS, errors.HoldConfirmed))
+RELEASE = Operation("release", asdict, lambda stored: Released(**stored), (*_REFUSALS, errors.HoldConfirmed))

@@ -40,8 +40,8 @@ def load_bookings(stored: dict[str, Any]) -> Bookings:
 
 
 def dump_hold(hold: Hold) -> dict[str, Any]:
-    expires_at = hold.expires_at and hold.expires_at.isoformat()
-    return {"hold": _dump(hold), "seats": hold.seat_numbers, "expires_at": expires_at, **_dump_show(hold.show)}
+    seats = {"seats": hold.seat_numbers, "expires_at": str(hold.expires_at)}
+    return {"hold": _dump(hold), **seats, **_dump_show(hold.show)}
 
 
 def load_hold(stored: dict[str, Any]) -> Hold:

@@ -24,12 +24,12 @@ from reservations.seat_map import SeatMap, read_seat_maps, read_version, seat_ma
 log = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between two reads
-LONGEST_POLL = 0.6  # with the reads before and after, and sending, less than a second
+MAX_POLL = 0.6  # with the reads before and after, and sending, less than a second
 PAUSE_PER_READ = 5  # times as long as the last read took, so that reading takes a small part of the time
 PAUSE_PER_EVENT = 0.0005  # seconds for each subscription that was just woken, so that sending does as well
 WOKEN_TOGETHER = 50  # subscriptions, before the event loop turns to other work
-MOST_RENDERERS = 20  # of a show: each change is rendered by each
-MOST_RENDERED = 40  # differences to the newest map that are cached for a show
+MAX_RENDERERS = 20  # of a show: each change is rendered by each
+MAX_RENDERED = 40  # differences to the newest map that are cached for a show
 
 Render = Callable[[SeatMap], bytes]
 """Renders the ``changed`` seats of a map. Equal ones give equal results, so that one is asked for all."""
@@ -45,7 +45,7 @@ def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscripti
     earlier = read_version(since)
     seats = seat_map(show_id=show_id)
     newest = poller.newest.setdefault(show_id, RenderedMap(seats))
-    if newest.state != seats.state:
+    if newest.seats.state != seats.state:
         newest = RenderedMap(seats)
     subscription = Subscription(show_id, newest, earlier, render)
     poller.add(subscription)
@@ -57,14 +57,13 @@ class RenderedMap:
 
     def __init__(self, seats: SeatMap) -> None:
         self.seats = seats
-        self.state = seats.state
         self.rendered: dict[tuple[bytes | None, Render], bytes] = {}
 
     def render(self, earlier: bytes | None, render: Render) -> bytes:
         """Render the difference from an earlier state; from None, all seats."""
         piece = self.rendered.get((earlier, render))
         if piece is None:
-            if len(self.rendered) >= MOST_RENDERED:
+            if len(self.rendered) >= MAX_RENDERED:
                 self.rendered.clear()
             piece = render(self.seats.changes_since(earlier))
             self.rendered[earlier, render] = piece
@@ -77,7 +76,7 @@ class Subscription:
     def __init__(self, show_id: int, newest: RenderedMap, earlier: bytes | None, render: Render) -> None:
         self.show_id, self.render = show_id, render
         self.first = newest.render(earlier, render)
-        self.sent = newest.state
+        self.sent = newest.seats.state
         self.newest = newest  # read after what was sent; replaced by the poller
         self.is_over = False
         self.wake: Callable[[], None] = lambda: None
@@ -87,11 +86,11 @@ class Subscription:
 
     def take(self) -> bytes | None:
         newest = self.newest
-        if self.sent == newest.state:
+        if self.sent == newest.seats.state:
             return None
         piece = newest.rendered.get((self.sent, self.render))
         if piece is not None:
-            self.sent = newest.state
+            self.sent = newest.seats.state
         else:  # The client was slow, and has skipped a map. It waits, and not the event loop.
             rendering = asyncio.get_running_loop().run_in_executor(None, newest.render, self.sent, self.render)
             rendering.add_done_callback(lambda _: self.wake())
@@ -114,7 +113,7 @@ class Poller:
     def add(self, subscription: Subscription) -> None:
         with self._lock:
             by_renderer = self.subscriptions.get(subscription.show_id, {})
-            if subscription.render not in by_renderer and len(by_renderer) >= MOST_RENDERERS:
+            if subscription.render not in by_renderer and len(by_renderer) >= MAX_RENDERERS:
                 raise Overloaded
             self.subscriptions[subscription.show_id] = by_renderer
             by_renderer.setdefault(subscription.render, set()).add(subscription)
@@ -148,7 +147,7 @@ class Poller:
                     log.warning("live seat maps have to wait for the database: %s", type(fault).__name__)
                 has_failed = True
             took = time.monotonic() - began
-            time.sleep(min(max(POLL, PAUSE_PER_READ * took, PAUSE_PER_EVENT * woken), LONGEST_POLL))
+            time.sleep(min(max(POLL, PAUSE_PER_READ * took, PAUSE_PER_EVENT * woken), MAX_POLL))
         connection.close()
 
     def _watched(self) -> dict[int, list[Subscription]]:
@@ -166,7 +165,7 @@ class Poller:
             for subscription in subscriptions:
                 subscription.is_over = show_id not in newest
                 subscription.newest = newest.get(show_id, subscription.newest)
-                if subscription.is_over or subscription.sent != subscription.newest.state:
+                if subscription.is_over or subscription.sent != subscription.newest.seats.state:
                     late.append(subscription)
         self.newest = newest
         if late and self.loop:
@@ -177,12 +176,12 @@ class Poller:
     def _rendered(self, seats: SeatMap, subscriptions: list[Subscription]) -> RenderedMap:
         """Render what has changed since the last read, as most subscriptions are sent it."""
         before = self.newest.get(seats.show.pk)
-        if before and before.state == seats.state:
+        if before and before.seats.state == seats.state:
             return before
         newest = RenderedMap(seats)
         if before:
             for render in {subscription.render for subscription in subscriptions}:
-                newest.render(before.state, render)
+                newest.render(before.seats.state, render)
         return newest
 
 

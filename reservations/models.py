@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from catalog.models import MAX_SEATS, Show, seat_label
 
-LONGEST_REASON = 200  # characters
+MAX_REASON_LENGTH = 200  # characters
 
 C = TypeVar("C", bound="Claim")
 
@@ -160,7 +160,10 @@ class Claim(models.Model):
     )
     expires_at = models.DateTimeField(null=True, help_text="When the hold runs out, by the database's clock.")
     reason = models.CharField(
-        max_length=LONGEST_REASON, default="", db_default="", help_text="Why the seat is not sold; 1 to 200 characters."
+        max_length=MAX_REASON_LENGTH,
+        default="",
+        db_default="",
+        help_text="Why the seat is not sold; 1 to 200 characters.",
     )
     changed = models.BigIntegerField(
         default=0, db_default=0, editable=False, help_text="Stamped by triggers: see reservations.seat_maps."
@@ -208,30 +211,29 @@ class Claim(models.Model):
         return seat_label(self.seat_number, self.show.seats_per_row)
 
 
-class BookingManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
+class ProxyManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
+    """Finds the claims whose status is one of the proxy's."""
+
     def get_queryset(self) -> Any:
-        return super().get_queryset().filter(status__in=BookingStatus.values)
+        return super().get_queryset().filter(status__in=self.model.statuses)
 
 
 class Booking(Claim):
     """A claim that was sold; a cancelled one stays as history."""
 
-    objects = BookingManager()  # type: ignore[misc]
+    statuses = BookingStatus.values
+    objects = ProxyManager()  # type: ignore[misc]
 
     class Meta:
         proxy = True
         ordering = ["-created_at", "-id"]
 
 
-class BlockedSeatManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
-    def get_queryset(self) -> Any:
-        return super().get_queryset().filter(status=Claim.Status.BLOCKED)
-
-
 class BlockedSeat(Claim):
     """A seat that is not sold: a house seat, a broken chair."""
 
-    objects = BlockedSeatManager()  # type: ignore[misc]
+    statuses = (Claim.Status.BLOCKED,)
+    objects = ProxyManager()  # type: ignore[misc]
 
     class Meta:
         proxy = True

@@ -62,9 +62,8 @@ class BookSeatSerializer(SeveralSeatsSerializer):
         if not given:
             raise serializers.ValidationError({"seat_number": ["This field is required."]})
         if len(given) > 1:
-            message = "Send exactly one of seat_number, seat_numbers and best."
-            raise serializers.ValidationError({"non_field_errors": [message]})
-        return attrs
+            raise serializers.ValidationError("Send exactly one of seat_number, seat_numbers and best.")
+        return {"seat_number": attrs["seat_number"]} if "seat_number" in attrs else attrs
 
 
 class MoveSerializer(FastSerializer):
@@ -78,14 +77,15 @@ class VerbView(APIView):
 
     authentication_classes = [AccessTokenAuthentication]
 
-    @property
-    def idempotency_key(self) -> str | None:
-        return self.request.headers.get("Idempotency-Key")
+    def arguments(self) -> dict[str, Any]:
+        """Give what each verb takes: the account, the key and the body."""
+        body = self.validated_data() if self.declared.request else {}
+        return {"user": self.request.user, "idempotency_key": self.request.headers.get("Idempotency-Key"), **body}
 
-    def respond(self, outcome: Any, data: Any = None) -> Response:
-        """Answer with the declared status, and mark a replay; without data, with 204."""
-        status = 204 if data is None else self.declared.status
-        return Response(data, status=status, headers=replay_headers(outcome))
+    def respond(self, serializer: type[FastSerializer], outcome: Any) -> Response:
+        """Answer with the declared status, and mark a replay."""
+        data = serializer(outcome, many=isinstance(outcome, list)).data
+        return Response(data, status=self.declared.status, headers=replay_headers(outcome))
 
 
 class BookView(VerbView):
@@ -103,14 +103,11 @@ class BookView(VerbView):
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
         the booking; to `seat_numbers` and to `best` it is a list of bookings, all or none."""
-        seats, key = self.validated_data(), self.idempotency_key
-        if "seat_number" in seats:
-            number = seats["seat_number"]
-            booking = book_seat(user=request.user, show_id=show_id, seat_number=number, idempotency_key=key)
-            return self.respond(booking, BookingSerializer(booking).data)
+        arguments = self.arguments()
+        if "seat_number" in arguments:
+            return self.respond(BookingSerializer, book_seat(show_id=show_id, **arguments))
         self.metric = "book_seats"
-        bookings = book_seats(user=request.user, show_id=show_id, idempotency_key=key, **seats)
-        return self.respond(bookings, BookingSerializer(bookings, many=True).data)
+        return self.respond(BookingSerializer, book_seats(show_id=show_id, **arguments))
 
 
 class BookingView(APIView):
@@ -127,8 +124,7 @@ class CancelView(VerbView):
     @operation("cancelBooking", "Cancel a booking", response=BookingSerializer, verb=CANCEL)
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own. The seat is free at once, and the booking stays as history."""
-        booking = cancel_booking(user=request.user, booking_id=booking_id, idempotency_key=self.idempotency_key)
-        return self.respond(booking, BookingSerializer(booking).data)
+        return self.respond(BookingSerializer, cancel_booking(booking_id=booking_id, **self.arguments()))
 
 
 class MoveView(VerbView):
@@ -138,9 +134,7 @@ class MoveView(VerbView):
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own, to another seat of the same show. The booking has the one seat or the other at any moment, and
         keeps its id."""
-        seat, key = self.validated_data(), self.idempotency_key
-        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **seat)
-        return self.respond(booking, BookingSerializer(booking).data)
+        return self.respond(BookingSerializer, move_booking(booking_id=booking_id, **self.arguments()))
 
 
 class MyBookingsView(APIView):

@@ -6,6 +6,7 @@ from rest_framework.response import Response
 
 from core.accounts import user_of
 from core.api.authentication import AuthenticatedRequest
+from core.api.exceptions import replay_headers
 from core.api.fields import InstantField
 from core.api.operations import operation
 from core.api.pagination import LimitOffsetPagination, PageQuery
@@ -40,9 +41,7 @@ class HoldsView(VerbView):
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """The seats are nobody else's for ten minutes, but never beyond the show's beginning; all are held or none.
         One account may hold ten seats of a show."""
-        seats, key = self.validated_data(), self.idempotency_key
-        hold = holds.hold_seats(user=request.user, show_id=show_id, idempotency_key=key, **seats)
-        return self.respond(hold, HoldSerializer(hold).data)
+        return self.respond(HoldSerializer, holds.hold_seats(show_id=show_id, **self.arguments()))
 
 
 class HoldView(VerbView):
@@ -58,25 +57,22 @@ class HoldView(VerbView):
     @operation("releaseHold", "Release a hold", verb=holds.RELEASE)
     def delete(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """One's own. The seats are free at once."""
-        return self.respond(
-            holds.release_hold(user=request.user, hold_id=hold_id, idempotency_key=self.idempotency_key)
-        )
+        released = holds.release_hold(hold_id=hold_id, **self.arguments())
+        return Response(status=204, headers=replay_headers(released))
 
 
 class ConfirmView(VerbView):
     @operation("confirmHold", "Confirm a hold", response=BookingSerializer(many=True), status=201, verb=holds.CONFIRM)
     def post(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """Its seats are booked, all of them. To confirm again is answered with the same bookings."""
-        bookings = holds.confirm_hold(user=request.user, hold_id=hold_id, idempotency_key=self.idempotency_key)
-        return self.respond(bookings, BookingSerializer(bookings, many=True).data)
+        return self.respond(BookingSerializer, holds.confirm_hold(hold_id=hold_id, **self.arguments()))
 
 
 class ExtendView(VerbView):
     @operation("extendHold", "Extend a hold", response=HoldSerializer, verb=holds.EXTEND)
     def post(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """Ten minutes from now, but at most thirty from the first, and never beyond the show's beginning."""
-        hold = holds.extend_hold(user=request.user, hold_id=hold_id, idempotency_key=self.idempotency_key)
-        return self.respond(hold, HoldSerializer(hold).data)
+        return self.respond(HoldSerializer, holds.extend_hold(hold_id=hold_id, **self.arguments()))
 
 
 class MyHoldsView(APIView):

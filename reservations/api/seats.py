@@ -23,7 +23,7 @@ from reservations import staff
 from reservations.api.shows import ShowSerializer
 from reservations.best_seats import MAX_SEATS_AT_ONCE, best_seats
 from reservations.errors import NoAdjacentSeats, SeatOutOfRange, SeatsUnavailable
-from reservations.models import LONGEST_REASON
+from reservations.models import MAX_REASON_LENGTH
 from reservations.seat_map import STATES, SeatMap, labels_of, seat_map
 from reservations.staff import MAX_BLOCKED_AT_ONCE
 
@@ -161,7 +161,7 @@ class BlockSeatsSerializer(FastSerializer):
     seat_numbers = SeatNumbersField(
         max_items=MAX_BLOCKED_AT_ONCE, help_text="1 to 100 different seats; all are blocked or none."
     )
-    reason = TextField(trim_whitespace=True, max_length=LONGEST_REASON, help_text="For staff; 1 to 200 characters.")
+    reason = TextField(trim_whitespace=True, max_length=MAX_REASON_LENGTH, help_text="For staff; 1 to 200 characters.")
 
 
 class NamedSeatSerializer(FastSerializer):

@@ -132,7 +132,7 @@ class TestHoldAgainstHold:
     def test_gives_the_loser_some_of_the_seats_without_the_count_of_what_was_written(
         self, show: Show, alice: User, bob: User, monkeypatch: Patch
     ) -> None:
-        monkeypatch.setattr(holds, "len", lambda rows: 2, raising=False)
+        monkeypatch.setattr(claims, "len", lambda rows: 2, raising=False)
         with pytest.raises(AssertionError, match="SeatsUnavailable"):
             self.race(show, alice, bob, monkeypatch)
         assert seats(show)[5] == ("held", "bob")
