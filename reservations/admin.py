@@ -37,7 +37,7 @@ class ShowForm(forms.ModelForm):
 
 @admin.register(Show)
 class ShowAdmin(SafeModelAdmin):
-    """Shows, with their sales; one with bookings can't be deleted nor lose a booked seat."""
+    """Shows, with their sales; bookings protect a show and its seats."""
 
     form = ShowForm
     list_display = ["movie", "screen_name", "date_time", "total_seats", "seats_per_row", "sold", "available", "picker"]
@@ -90,7 +90,7 @@ class UneditedAdmin(SafeModelAdmin):
 
 
 class BlockedSeatsForm(forms.ModelForm):
-    """Seats to block; the show is locked from validation until the admin's transaction ends."""
+    """Seats to block; validation locks the show until the transaction ends."""
 
     seats = forms.CharField(max_length=500, help_text="Seat numbers, for example 1-4, 9: see the show's seat map.")
     reason = forms.CharField(max_length=MAX_REASON_LENGTH, help_text="For example House seats, or Broken chair.")
@@ -147,7 +147,7 @@ class BlockedSeatAdmin(UneditedAdmin):
 
 
 class ReadOnlyAdmin(UneditedAdmin):
-    """Rows that are neither added nor edited; the actions of their list run verbs of the domain."""
+    """Rows that change through actions alone, which run verbs of the domain."""
 
     search_fields = ["user__username", "show__movie__title"]
     date_hierarchy = "created_at"
@@ -191,7 +191,7 @@ class HoldAdmin(ReadOnlyAdmin):
 
 
 class BookingStatusFilter(admin.SimpleListFilter):
-    """The statuses of bookings: the field has those of holds and blocked seats as well."""
+    """The statuses of bookings; the field has others as well."""
 
     title = "status"
     parameter_name = "status__exact"

@@ -10,7 +10,7 @@ from catalog.models import Show, ShowQuerySet
 
 
 class AvailableSeats(Func):
-    """The seats of a show that are not booked, held or blocked, by its id and ``total_seats``.
+    """Counts the seats of a show that can be booked.
 
     Counted from the partial index of live claims. A counter column on the show would be read faster, but the bookings
     of a hot show would queue to write it. The statement is text: a prepared one uses a partial index only if the
@@ -30,19 +30,19 @@ class AvailableSeats(Func):
 
 
 class SoldSeats(Func):
-    """The live bookings of a show, by its id."""
+    """Counts the live bookings of a show, by its id."""
 
     output_field = IntegerField()
     template = "(SELECT count(*) FROM reservations_booking WHERE show_id = %(expressions)s AND status = 'booked')"
 
 
 def with_available_seats(shows: ShowQuerySet) -> ShowQuerySet:
-    """Add ``available_seats`` to each show: its seats that are not booked, held or blocked."""
+    """Add ``available_seats`` to each show."""
     return shows.annotate(available_seats=AvailableSeats("pk", "total_seats", Now()))
 
 
 def available(shows: ShowQuerySet, is_available: bool | None) -> ShowQuerySet:
-    """Keep the shows with an available seat, or those without one; all of them if it is None."""
+    """Keep the shows with an available seat, without one, or all (None)."""
     if is_available is None:
         return shows
     counted: Any = with_available_seats(shows)
@@ -50,7 +50,7 @@ def available(shows: ShowQuerySet, is_available: bool | None) -> ShowQuerySet:
 
 
 def available_seats_of(show_ids: Iterable[int]) -> dict[int, int]:
-    """Count the available seats of many shows in one statement, by show id."""
+    """Count the available seats of many shows, by show id."""
     ids = list(show_ids)
     if not ids:
         return {}

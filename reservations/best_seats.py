@@ -1,4 +1,4 @@
-"""The best available seats of shows, and later shows that have as many together."""
+"""The best available seats of shows, and later shows as alternatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -43,7 +43,7 @@ def best_seats(*, show_id: int, quantity: int, allow_split: bool = False) -> Bes
 def best_seats_for_maps(
     maps: Sequence[SeatMap], *, quantity: int, allow_split: bool
 ) -> dict[int, BestSeats | NoAdjacentSeats]:
-    """Find the best seats of many shows, by show id, in at most two statements.
+    """Find the best seats of many shows in at most two statements.
 
     :raises Invalid: ``quantity`` is not 1 to 10.
     """
@@ -77,7 +77,7 @@ def validate_quantity(quantity: int, *, name: str) -> None:
 
 
 def validate_seat_selection(seat_numbers: Sequence[int] | None, best: int | None) -> None:
-    """Check that a request selects 1 to 10 different seats in one way.
+    """Check that a request selects 1 to 10 seats in one way.
 
     :raises Invalid: not exactly one of the two is given, there are not 1 to 10 seats, or one is named twice.
     """
@@ -99,12 +99,15 @@ def validate_seat_numbers(seat_numbers: Sequence[int], *, most: int) -> None:
 
 
 def lock_selection(show_id: int) -> None:
-    """Serialise the selection of best seats of a show until the transaction ends: rivals would select the same."""
+    """Lock the selection of a show's best seats until the transaction ends.
+
+    Rivals would select the same.
+    """
     advisory_lock(-1, show_id)  # no account has this id
 
 
 def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
-    """Find later shows of the same movies that have a block of that many seats."""
+    """Find later shows of the same movies with that many seats together."""
     if not shows:
         return []
     since = max(timezone.now(), min(show.date_time for show in shows))

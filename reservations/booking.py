@@ -1,7 +1,8 @@
-"""Book, cancel and move: look, refuse, take. Together with reservations.holds, nothing else sells seats.
+"""Book, cancel and move.
 
-Booking is the hot path: two statements, see reservations.claims. Cancelling and moving are ORM code under locks, always
-taken in this order: the show (shared, so that staff wait), then the booking, then a claim on another seat.
+Together with reservations.holds, nothing else sells seats. Booking is the hot path: look, refuse, take, in two
+statements; see reservations.claims. Cancelling and moving are ORM code under locks, always taken in this order: the
+show (shared, so that staff wait), then the booking, then a claim on another seat.
 """
 
 from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ def book_seat(*, user: Account, show_id: int, seat_number: int, idempotency_key:
     :raises SeatTaken: this seat is booked; the show has others.
     :raises SeatHeld: another account holds this seat. A seat of one's own hold is booked.
     :raises SeatBlocked: this seat is not sold.
-    :raises Busy: staff kept the show locked for too long, or rivals won every attempt.
+    :raises Busy: staff had the show locked for too long, or rivals won every attempt.
     :raises OutcomeUnknown, IdempotencyKeyInvalid, IdempotencyKeyReused, IdempotencyInProgress: see core.idempotency.
     """
     arguments = (show_id, seat_number)
@@ -51,7 +52,7 @@ def book_seats(
     allow_split: bool = False,
     idempotency_key: str | None = None,
 ) -> Bookings:
-    """Book 1 to 10 seats of a show, all or none: the given ones, or the best available.
+    """Book 1 to 10 seats, given ones or the best, together.
 
     :raises Invalid: not exactly one of ``seat_numbers`` and ``best`` is given, or not 1 to 10 different seats.
     :raises SeatsUnavailable: some of them are booked, held by another account or blocked.
@@ -66,7 +67,7 @@ def book_seats(
 
 
 def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | None = None) -> Booking:
-    """Cancel a booking of the account; its seat is free from the commit on.
+    """Cancel a booking of the account, whose seat is free at once.
 
     :raises NotFound: there is no such booking, or it belongs to another account.
     :raises AlreadyCancelled: it was cancelled before.
@@ -78,7 +79,7 @@ def cancel_booking(*, user: Account, booking_id: int, idempotency_key: str | Non
 
 
 def move_booking(*, user: Account, booking_id: int, seat_number: int, idempotency_key: str | None = None) -> Booking:
-    """Move a booking of the account to another seat of its show, in one transaction.
+    """Move a booking of the account to another seat of its show.
 
     :raises NotFound: there is no such booking, or it belongs to another account.
     :raises AlreadyCancelled: it was cancelled.
@@ -143,7 +144,10 @@ def _move(user: Account, booking_id: int, seat_number: int) -> Booking:
 
 
 def _free_held_seat(user: Account, show_id: int, seat_number: int) -> None:
-    """Free the seat of one's own hold, which keeps it as used up, or of an expired hold."""
+    """Free a seat of one's own hold or of an expired one.
+
+    It stays with one's own hold as used up.
+    """
     claims = Claim.objects.filter(show=show_id, seat_number=seat_number)
     claims.filter(user=user.pk, status=Claim.Status.HELD).update(status=Claim.Status.FREED, expires_at=None)
     claims.expired().free()
@@ -159,7 +163,7 @@ def _change_seat(booking: Booking, seat_number: int) -> None:
 
 
 def _lock_booking(user: Account, booking_id: int, *, seat_numbers: Sequence[int] = ()) -> tuple[Booking, BookingState]:
-    """Lock the show against staff, then the booking, and then read the state and the clock.
+    """Lock the show and the booking, then read state and clock.
 
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises NotFound: there is no such booking, or it belongs to another account.
@@ -180,7 +184,7 @@ def _lock_booking(user: Account, booking_id: int, *, seat_numbers: Sequence[int]
 
 
 def check_show(state: BookingState, seat_numbers: Sequence[int], *, may_be_full: bool = False) -> None:
-    """Refuse a show that has not all of the seats, has begun or is full."""
+    """Refuse a show that lacks a seat, has begun or is full."""
     if not all(1 <= number <= state.show.total_seats for number in seat_numbers):
         raise errors.SeatOutOfRange(min=1, max=state.show.total_seats)
     if state.has_started:
@@ -190,7 +194,7 @@ def check_show(state: BookingState, seat_numbers: Sequence[int], *, may_be_full:
 
 
 def select_best_seats(user: Account, show_id: int, quantity: int, allow_split: bool) -> list[int]:
-    """Select the best seats of a show; rivals wait until the transaction ends."""
+    """Select the best seats of a show, while rivals wait."""
     lock_selection(show_id)
     try:
         return best_seats(show_id=show_id, quantity=quantity, allow_split=allow_split).seat_numbers
@@ -219,7 +223,7 @@ def for_given_or_best_seats(
 
 
 def update_claims(claims: Sequence[Claim], **columns: Any) -> None:
-    """Change claims that are locked, in the database and as they were read."""
+    """Change locked claims, in the database and in memory."""
     Claim.objects.filter(pk__in=[claim.pk for claim in claims]).update(**columns)
     for claim in claims:
         for name, value in columns.items():

@@ -147,12 +147,12 @@ class BookingState:
 
     @property
     def booking_conflicts(self) -> list[SeatClaim]:
-        """The claims that keep the account from booking the seats: seats of its own holds do not."""
+        """The claims that prevent booking: those of own holds do not."""
         return [claim for claim in self.conflicts if not (claim.status == "held" and claim.is_own)]
 
 
 def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> BookingState:
-    """Read the state of a show, of its seats and of the account.
+    """Read the state of a show, its seats and the account.
 
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
     :raises NotFound: there is no such show.
@@ -182,7 +182,7 @@ def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> Booking
 
 
 def take(*, user: Account, show_id: int, seat_numbers: Sequence[int], hold: Hold | None = None) -> list[Booking]:
-    """Insert claims on the seats, booked or under a hold; return them in ascending order.
+    """Insert claims on the seats, booked or under a hold, in order.
 
     :raises RaceLost: not all seats could be taken, or what LOOK has checked is not so any more.
     :raises OutcomeUnknown: outside a transaction, the connection was lost before the answer.
@@ -201,9 +201,10 @@ def take(*, user: Account, show_id: int, seat_numbers: Sequence[int], hold: Hold
 
 
 def lock_show_of(model: type[Claim] | type[Hold], row_id: int) -> int | None:
-    """Lock the show of a claim or hold against staff, not against other bookings; return its id, None if there is none.
+    """Lock the show of a claim or hold; return its id.
 
-    It is the lock of TAKE, for the verbs that are ORM code: the ORM has no ``FOR SHARE``.
+    Without such a row, return None. It waits for staff, not for other bookings. It is the lock of TAKE, for the verbs
+    that are ORM code: the ORM has no ``FOR SHARE``.
     """
     with connection.cursor() as cursor:
         words = DIALECTS[connection.vendor]
@@ -225,7 +226,7 @@ def _execute(statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _text(statement: str, seats: int) -> str:
-    """Fill in the words of the database and a placeholder for each seat."""
+    """Fill in the database's words and a placeholder for each seat."""
     return _filled(statement, seats, tuple(DIALECTS[connection.vendor].items()))
 
 
@@ -252,7 +253,7 @@ def _parameter(instant: datetime | None) -> Any:
 
 
 def _instant(value: datetime | str) -> datetime:
-    """Read an instant in UTC; SQLite gives text, or a datetime without an offset."""
+    """Read an instant; SQLite gives text, or no offset."""
     instant = datetime.fromisoformat(value) if isinstance(value, str) else value
     return instant.replace(tzinfo=instant.tzinfo or UTC)
 

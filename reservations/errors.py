@@ -1,4 +1,4 @@
-"""Every refusal of the reservations app: its kind, its code, its message and its facts."""
+"""Every refusal of the reservations app."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +7,7 @@ from core.errors import DomainError, Kind, NotFound
 
 
 class Conflict(DomainError):
-    """The state of the show, of its seats, of a booking or of a hold forbids it."""
+    """The state of a show, seat, booking or hold forbids it."""
 
     kind = Kind.CONFLICT
 
@@ -92,7 +92,7 @@ class AlreadyCancelled(Conflict):
 
 @dataclass(eq=False)
 class NoAdjacentSeats(Conflict):
-    """There are not so many available seats together; alternatives are later shows of the film that have them."""
+    """Not so many adjacent seats; alternatives are later shows that have them."""
 
     code = "no_adjacent_seats"
     message = "There are not so many seats together; the largest block has {largest_block}."
@@ -134,7 +134,7 @@ class HoldConfirmed(Conflict):
 
 @dataclass(eq=False)
 class SeatsInUse(Conflict):
-    """A seat that the smaller show would not have is booked, or held."""
+    """A seat that the smaller show would lack is booked or held."""
 
     code = "seats_in_use"
     message = "Seat {highest_booked_seat} is booked or held: the show can't have fewer seats."

@@ -1,4 +1,4 @@
-"""Hold, confirm, extend and release: seats are kept for some minutes while the customer pays.
+"""Hold, confirm, extend and release: seats are reserved while customers pay.
 
 A held seat is a claim under the same unique index as a booking, so nobody else can have it. Whether a hold has expired
 is decided by the database's clock when somebody asks: the claims of an expired hold stay until they are taken over,
@@ -40,7 +40,7 @@ def hold_seats(
     allow_split: bool = False,
     idempotency_key: str | None = None,
 ) -> Hold:
-    """Hold 1 to 10 seats of a show, all or none: the given ones, or the best available.
+    """Hold 1 to 10 seats, given ones or the best, together.
 
     :raises Invalid: not exactly one of ``seat_numbers`` and ``best`` is given, or not 1 to 10 different seats.
     :raises NotFound: there is no such show.
@@ -60,7 +60,7 @@ def hold_seats(
 
 
 def confirm_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Bookings:
-    """Book the seats of a hold of the account; a confirmed one gives the same bookings again.
+    """Book the seats of a hold; confirming again gives the same bookings.
 
     :raises NotFound: there is no such hold, it belongs to another account, or it was released.
     :raises ShowStarted: the show has begun.
@@ -72,7 +72,9 @@ def confirm_hold(*, user: Account, hold_id: int, idempotency_key: str | None = N
 
 
 def extend_hold(*, user: Account, hold_id: int, idempotency_key: str | None = None) -> Hold:
-    """Let a hold of the account last for its whole time again, within the longest time and until the show begins.
+    """Let a hold last for its whole time again, within limits.
+
+    The limits are the longest time since it was made, and the beginning of the show.
 
     :raises NotFound, ShowStarted, HoldExpired: as for confirming.
     :raises HoldConfirmed: its seats are booked.
@@ -97,7 +99,7 @@ def release_hold(*, user: Account, hold_id: int, idempotency_key: str | None = N
 
 
 def lock_limit(user: Account, show_id: int) -> None:
-    """Serialise the holds of one account on one show: the second counts what the first has written."""
+    """Serialise an account's holds on a show: each counts the others."""
     advisory_lock(user.pk, show_id)
 
 
@@ -155,7 +157,7 @@ def _release(user: Account, hold_id: int) -> Released:
 
 
 def _lock_claims(user: Account, hold_id: int) -> tuple[list[Any], BookingState]:
-    """Lock the held seats of a live hold; there are none if it is confirmed.
+    """Lock the held seats of a hold; a confirmed one has none.
 
     The show is locked first, against staff; the state and the clock are read last.
 
@@ -185,7 +187,7 @@ def _lock_claims(user: Account, hold_id: int) -> tuple[list[Any], BookingState]:
 
 
 def _set_seats(hold: Hold, claims: Sequence[Any]) -> None:
-    """Set ``seat_numbers`` and ``expires_at``; all seats of a hold expire at one instant."""
+    """Set ``seat_numbers`` and ``expires_at``, which all seats share."""
     hold.seat_numbers = [claim.seat_number for claim in claims]
     hold.expires_at = claims[0].expires_at if claims else None
 
@@ -204,13 +206,19 @@ def load_seats(holds: Collection[Hold]) -> None:
 
 @durable_transaction
 def free_expired_seats() -> int:
-    """Free the seats of expired holds; return how many. A claim that is being taken over is skipped."""
+    """Free the seats of expired holds; return how many.
+
+    A claim that is being taken over is skipped.
+    """
     expired = Claim.objects.expired().order_by().select_for_update(skip_locked=True)
     return Claim.objects.filter(pk__in=expired.values("pk")).free()
 
 
 def delete_old_holds() -> int:
-    """Delete old holds without bookings, and freed claims, a day after the show; return how many holds."""
+    """Delete unused holds and freed claims, a day after the show.
+
+    It returns how many holds.
+    """
     past = timezone.now() - timedelta(days=1)
     delete_in_batches(Claim.objects.filter(status=Claim.Status.FREED, show__date_time__lt=past))
     in_use = Claim.objects.filter(hold=OuterRef("pk"))

@@ -1,4 +1,4 @@
-"""How the outcomes of verbs are stored under an idempotency key: as named columns.
+"""Stores outcomes of verbs under an idempotency key, as named columns.
 
 A column that was added since an outcome was stored has its default in the replay; one that was removed is left out.
 """

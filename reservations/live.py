@@ -1,4 +1,4 @@
-"""Live seat maps: a thread reads the watched shows, and sends what has changed to their subscribers.
+"""Live seat maps: a thread reads shows and sends changes to subscribers.
 
 It reads five times a second, and finds each change, whatever made it: this process, another one, SQL by hand, or a hold
 that expires. So what writes need not know of it, and a change reaches a subscriber within a second.
@@ -36,7 +36,7 @@ Render = Callable[[SeatMap], bytes]
 
 
 def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscription":
-    """Watch the seats of a show from a version on; None stands for all seats.
+    """Watch the seats of a show from a version on.
 
     :raises NotFound: there is no such show.
     :raises Invalid: ``since`` is no version of a map.
@@ -53,7 +53,7 @@ def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscripti
 
 
 class RenderedMap:
-    """A map of a show, and the differences to it that were rendered."""
+    """A map of a show, with the rendered differences to it."""
 
     def __init__(self, seats: SeatMap) -> None:
         self.seats = seats
@@ -71,7 +71,7 @@ class RenderedMap:
 
 
 class Subscription:
-    """A subscriber to a show. Once it is open, it belongs to the event loop."""
+    """A subscriber to a show; once open, the event loop owns it."""
 
     def __init__(self, show_id: int, newest: RenderedMap, earlier: bytes | None, render: Render) -> None:
         self.show_id, self.render = show_id, render
@@ -101,7 +101,10 @@ class Subscription:
 
 
 class Poller:
-    """The thread that reads the watched shows. It begins with the first subscription and ends after the last."""
+    """The thread that reads the watched shows.
+
+    It begins with the first subscription and ends after the last.
+    """
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None  # that all streams of the process live in
@@ -151,13 +154,13 @@ class Poller:
         connection.close()
 
     def _watched(self) -> dict[int, list[Subscription]]:
-        """Give the subscriptions that were added before the next read; if there are none, the thread ends."""
+        """Give the subscriptions by show; without any, the thread ends."""
         with self._lock:
             self._is_running = bool(self.subscriptions)
             return {show_id: [*chain(*each.values())] for show_id, each in self.subscriptions.items()}
 
     def _poll(self, watched: dict[int, list[Subscription]]) -> int:
-        """Read the shows, and wake the subscriptions that were sent another map; return how many."""
+        """Read the shows and wake late subscriptions; return how many."""
         maps = read_seat_maps(watched)
         newest = {show_id: self._rendered(seats, watched[show_id]) for show_id, seats in maps.items()}
         late = []
@@ -174,7 +177,7 @@ class Poller:
         return len(late)
 
     def _rendered(self, seats: SeatMap, subscriptions: list[Subscription]) -> RenderedMap:
-        """Render what has changed since the last read, as most subscriptions are sent it."""
+        """Render what has changed since the last read."""
         before = self.newest.get(seats.show.pk)
         if before and before.seats.state == seats.state:
             return before
@@ -189,7 +192,10 @@ poller = Poller()
 
 
 def _wake_some(subscriptions: Iterator[Subscription]) -> None:
-    """Wake a few subscriptions, and the others after the loop has turned to other work."""
+    """Wake a few subscriptions now, and the others a little later.
+
+    The event loop turns to other work between.
+    """
     some = [*islice(subscriptions, WOKEN_TOGETHER)]
     for subscription in some:
         subscription.wake()

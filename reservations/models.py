@@ -17,7 +17,7 @@ C = TypeVar("C", bound="Claim")
 
 class ClaimQuerySet(models.QuerySet[C]):
     def on_seats(self, show_id: int) -> "ClaimQuerySet[C]":
-        """Keep the claims that occupy seats of a show: no history, no expired holds."""
+        """Keep the claims that occupy seats of a show."""
         return self.filter(show=show_id, status__in=Claim.LIVE).exclude(status=Claim.Status.HELD, expires_at__lte=Now())
 
     def expired(self) -> "ClaimQuerySet[C]":
@@ -25,22 +25,22 @@ class ClaimQuerySet(models.QuerySet[C]):
         return self.filter(status=Claim.Status.HELD, expires_at__lte=Now())
 
     def free(self) -> int:
-        """Turn the claims into history that belongs to no hold; return how many."""
+        """Turn claims into history without a hold; return how many."""
         return self.update(status=Claim.Status.FREED, expires_at=None, hold=None)
 
     def with_status(self, status: str | None) -> "ClaimQuerySet[C]":
-        """Keep the claims of this status; all of them if it is None."""
+        """Keep the claims of this status, or all (None)."""
         return self if status is None else self.filter(status=status)
 
     def upcoming(self, is_upcoming: bool | None) -> "ClaimQuerySet[C]":
-        """Keep the claims on shows that have not begun, or have; all of them if it is None."""
+        """Keep the claims on shows to come, on others, or all (None)."""
         if is_upcoming is None:
             return self
         return self.filter(show__date_time__gt=Now()) if is_upcoming else self.filter(show__date_time__lte=Now())
 
 
 def protect_bookings(collector: Any, field: Any, claims: Any, using: str) -> None:
-    """``on_delete`` of an account: bookings protect it, other claims are deleted with it."""
+    """``on_delete`` of an account: bookings protect it, other claims do not."""
     _protect(claims.filter(status__in=BookingStatus.values), collector, field, claims, using)
 
 
@@ -77,7 +77,7 @@ class HoldQuerySet(models.QuerySet["Hold"]):
 
 
 class Hold(models.Model):
-    """Seats that an account keeps for some minutes before it books them.
+    """Seats that an account reserves for some minutes before booking them.
 
     Its claims have the seats and the time of expiry. When it is confirmed, they become bookings.
     """

@@ -1,4 +1,7 @@
-"""Changes by staff: shows and blocked seats. Each takes the lock that bookings share, so they wait for each other."""
+"""Changes by staff: shows and blocked seats.
+
+Each takes the lock that bookings share, so they wait for each other.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +23,7 @@ MAX_BLOCKED_AT_ONCE = 100
 
 
 def add_show(*, movie_id: int, **fields: Any) -> Show:
-    """Add a show of a movie; return it with its movie and ``available_seats``.
+    """Add a show; return it with its movie and ``available_seats``.
 
     :raises NotFound: there is no such movie.
     """
@@ -39,7 +42,7 @@ def change_show(*, show_id: int, **changes: Any) -> Show:
 
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above the new ``total_seats`` is booked or held.
-    :raises Busy: bookings kept the show locked for too long.
+    :raises Busy: bookings had the show locked for too long.
     """
     show = lock_show(show_id=show_id, total_seats=changes.get("total_seats"))
     for field, value in changes.items():
@@ -51,11 +54,11 @@ def change_show(*, show_id: int, **changes: Any) -> Show:
 
 
 def delete_show(*, show_id: int) -> None:
-    """Delete a show that never had a booking and has no live hold.
+    """Delete a show without bookings, past or live, and live holds.
 
     :raises NotFound: there is no such show.
     :raises Protected: it has bookings, live or cancelled, or a live hold.
-    :raises Busy: bookings kept the show locked for too long.
+    :raises Busy: bookings had the show locked for too long.
     """
     try:
         durable_transaction(lambda: lock_show(show_id=show_id).delete())()
@@ -64,7 +67,7 @@ def delete_show(*, show_id: int) -> None:
 
 
 def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
-    """Lock a show against bookings until the transaction ends, and check its new number of seats.
+    """Lock a show against bookings, and check its new number of seats.
 
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above ``total_seats`` is booked or held.
@@ -82,7 +85,10 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
 
 
 def release_claims_outside_show(show: Show) -> None:
-    """After a change of the show: end holds when it begins, and free claims on seats that it no longer has."""
+    """Adapt the claims on a show that was changed.
+
+    Holds end when it begins, and held and blocked seats that it no longer has are freed.
+    """
     held = Claim.objects.filter(show=show, status=Claim.Status.HELD)
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
     beyond = Claim.objects.filter(show=show, seat_number__gt=show.total_seats)
@@ -97,14 +103,14 @@ def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> li
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has not all of these seats.
     :raises SeatsUnavailable: some are booked, held or blocked already; it names them.
-    :raises Busy: bookings kept the show locked for too long.
+    :raises Busy: bookings had the show locked for too long.
     """
     check_seats_to_block(show_id=show_id, seat_numbers=seat_numbers)
     return write_blocks(show_id=show_id, seat_numbers=seat_numbers, reason=reason)
 
 
 def check_seats_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
-    """Lock a show until the transaction ends, and check that these seats can be blocked.
+    """Lock a show, and check that these seats can be blocked.
 
     :raises Invalid: there are not 1 to 100 different seats.
     :raises NotFound, SeatOutOfRange, SeatsUnavailable: as for blocking them.
@@ -164,6 +170,9 @@ def _insert(show: Show) -> Show:
 
 
 def _read(show_id: int) -> Show:
-    """Read a show as it is answered, within the transaction: after COMMIT, a failure would look like a refusal."""
+    """Read a show as it is answered, within the transaction.
+
+    After COMMIT, a failure would look like a refusal.
+    """
     show: Show = with_available_seats(Show.objects.select_related("movie")).get(pk=show_id)
     return show

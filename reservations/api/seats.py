@@ -200,7 +200,7 @@ class SeatMapView(APIView):
 
 
 def _digest(seats: SeatMap) -> str:
-    """Digest everything that an answer says: it differs between viewers, and when a hold runs out."""
+    """Digest everything that an answer says, also what is the viewer's."""
     changed = None if seats.changed is None else sorted(seats.changed)
     facts = orjson.dumps([ShowSerializer().to_representation(seats.show), changed])
     return hashlib.blake2b(facts + seats.codes, digest_size=16).hexdigest()

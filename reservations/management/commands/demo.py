@@ -65,7 +65,7 @@ def _programme(movies: list[Movie]) -> list[Show]:
 
 
 def _sell(shows: list[Show], customer: User, audience: User) -> int:
-    """Sell seats of a third of the shows, and all of one; block two seats of the largest screen."""
+    """Sell seats of a third of the shows, and all of one."""
     full = next(show for show in shows if show.screen_name == "Studio")
     others = [show for show in shows if show != full]
     parties = [(customer, show, 2) for show in others[-2:]] + [(audience, full, 1)] * full.total_seats
