@@ -2,7 +2,6 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from catalog.models import MAX_DURATION, MAX_TITLE_LENGTH, Movie
 from core.database import durable_transaction
@@ -15,16 +14,10 @@ class UnreadableFile(Exception):
     """The file is not CSV, or lacks a column."""
 
 
-@dataclass(frozen=True)
-class BadRow:
-    """A row that is not a valid movie, and its last line."""
+def read_movies(lines: Iterable[str]) -> Iterator[Movie | str]:
+    """Parse CSV into unsaved movies, or messages about bad rows.
 
-    line: int
-    reason: str
-
-
-def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
-    """Parse CSV into unsaved movies; the first line names the columns.
+    The first line names the columns.
 
     :raises UnreadableFile: not CSV, or a column is missing.
     """
@@ -37,23 +30,25 @@ def read_movies(lines: Iterable[str]) -> Iterator[Movie | BadRow]:
         if missing:
             raise UnreadableFile(f"line 1: there is no column {' and no column '.join(missing)}")
         for row in reader:
-            yield _movie(row, reader.line_num)
+            movie = _movie(row)
+            yield movie if isinstance(movie, Movie) else f"line {reader.line_num}: {movie}"
     except csv.Error as error:
         raise UnreadableFile(f"line {reader.line_num}: {error}") from error
     except UnicodeDecodeError as error:
         raise UnreadableFile(f"after line {reader.line_num}: not UTF-8") from error
 
 
-def _movie(row: dict[str, str | None], line: int) -> Movie | BadRow:
+def _movie(row: dict[str, str | None]) -> Movie | str:
+    """Make an unsaved movie of a row, or say what is wrong with it."""
     title, duration = (row["title"] or "").strip(), (row["duration_minutes"] or "").strip()
     if not title:
-        return BadRow(line, "the title is missing")
+        return "the title is missing"
     if len(title) > MAX_TITLE_LENGTH:
-        return BadRow(line, f"the title is longer than {MAX_TITLE_LENGTH} characters")
+        return f"the title is longer than {MAX_TITLE_LENGTH} characters"
     if "\0" in title:
-        return BadRow(line, "the title contains a null character")
+        return "the title contains a null character"
     if not (duration.isascii() and duration.isdecimal() and len(duration) < 9 and 1 <= int(duration) <= MAX_DURATION):
-        return BadRow(line, f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {MAX_DURATION}")
+        return f"duration_minutes is {duration[:20]!r}, not a whole number from 1 to {MAX_DURATION}"
     return Movie(title=title, duration_minutes=int(duration))
 
 

@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime, time
 
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import connection, models
+from django.db.models import CheckConstraint, Q
 
 from core.errors import Invalid
 
@@ -42,10 +43,10 @@ class Movie(models.Model):
         ordering = ["title", "id"]
         indexes = [models.Index(fields=["title", "id"], name="movies_by_title")]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(duration_minutes__range=(1, MAX_DURATION)), name="movie_lasts_a_minute_to_a_day"
+            CheckConstraint(
+                condition=Q(duration_minutes__range=(1, MAX_DURATION)), name="movie_lasts_a_minute_to_a_day"
             ),
-            models.CheckConstraint(condition=~models.Q(title=""), name="movie_has_a_title"),
+            CheckConstraint(condition=~Q(title=""), name="movie_has_a_title"),
         ]
 
     def __str__(self) -> str:
@@ -136,12 +137,8 @@ class Show(models.Model):
         ordering = ["date_time", "id"]
         indexes = [models.Index(fields=["movie", "date_time", "id"], name="shows_of_a_movie")]
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(total_seats__range=(1, MAX_SEATS)), name="show_has_1_to_10000_seats"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(seats_per_row__range=(1, MAX_SEATS_PER_ROW)), name="row_has_1_to_100_seats"
-            ),
+            CheckConstraint(condition=Q(total_seats__range=(1, MAX_SEATS)), name="show_has_1_to_10000_seats"),
+            CheckConstraint(condition=Q(seats_per_row__range=(1, MAX_SEATS_PER_ROW)), name="row_has_1_to_100_seats"),
         ]
 
     def __str__(self) -> str:

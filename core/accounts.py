@@ -175,9 +175,8 @@ def _duplicate_errors(error: IntegrityError) -> dict[str, list[str]]:
 @durable_transaction
 def _exchange(token: str) -> TokenPair:
     old = _decode(RefreshToken, token)
-    user = user_of(_bearer(old))
     _revoke(old)
-    return _issue(user)
+    return _issue(user_of(_bearer(old)))
 
 
 def _issue(user: User) -> TokenPair:

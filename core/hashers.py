@@ -24,7 +24,7 @@ class Argon2(Argon2PasswordHasher):
 SECONDS_TO_WAIT = 0.5  # for the turn to hash; a hash takes a tenth of that
 
 _hashing: threading.Semaphore | None = None
-_waiting = threading.Semaphore(1)
+_places = threading.Semaphore(2)  # of the thread that hashes, and of one that waits for its turn
 
 
 def limit_hashing_threads() -> None:
@@ -40,24 +40,19 @@ def hashing_slot() -> Iterator[None]:
     A hash takes as long as many bookings. One thread waits, so that there is always a next hash; no other does:
     core.server retries its request.
 
-    :raises LockNotAvailable: another thread waits already; nothing was done.
+    :raises LockNotAvailable: another thread waits already, or the hash takes too long; nothing was done.
     """
     if _hashing is None:
         yield
         return
-    if not _hashing.acquire(blocking=False):
-        _wait_for_turn(_hashing)
-    try:
-        yield
-    finally:
-        _hashing.release()
-
-
-def _wait_for_turn(hashing: threading.Semaphore) -> None:
-    if not _waiting.acquire(blocking=False):
+    if not _places.acquire(blocking=False):
         raise LockNotAvailable
     try:
-        if not hashing.acquire(timeout=SECONDS_TO_WAIT):
+        if not _hashing.acquire(timeout=SECONDS_TO_WAIT):
             raise LockNotAvailable
+        try:
+            yield
+        finally:
+            _hashing.release()
     finally:
-        _waiting.release()
+        _places.release()

@@ -7,39 +7,36 @@ from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.http import HttpRequest, HttpResponse
+from django.db import DatabaseError
+from django.db.models.deletion import ProtectedError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.utils.deprecation import MiddlewareMixin
 
-from core.api.exceptions import error_response, headers_of, status_of
+from core.api.exceptions import error_response
 from core.database import refusal_of
-from core.errors import LockNotAvailable
+from core.errors import DomainError, LockNotAvailable
 from core.observability.logs import new_request_id, request_id
 
 log = logging.getLogger("request")
 
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
-
-
-def request_id_for(given: str) -> str:
-    """Give a request's id: the client's own, if it is safe."""
-    return given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else new_request_id()
-
 
 class RequestLogMiddleware:
-    """Gives each request an ``X-Request-ID``, and logs one line of it.
+    """Gives each request an ``X-Request-ID``, the client's own if it is safe, and logs one line of it.
 
     The line has the path but not the query, and no header: neither a token nor a search gets into the log.
     """
 
-    def __init__(self, get_response: GetResponse) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        identity = request_id_for(request.META.get("HTTP_X_REQUEST_ID", ""))
+        given = request.META.get("HTTP_X_REQUEST_ID", "")
+        identity = given if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", given) else new_request_id()
         token = request_id.set(identity)
         started = time.perf_counter()
         try:
@@ -60,14 +57,10 @@ class RequestLogMiddleware:
             request_id.reset(token)
 
 
-class ContentSecurityPolicyMiddleware:
+class ContentSecurityPolicyMiddleware(MiddlewareMixin):
     """Lets pages load and call only what this server serves."""
 
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        response = self.get_response(request)
+    def process_response(self, request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
         response.setdefault("Content-Security-Policy", settings.CONTENT_SECURITY_POLICY)
         return response
 
@@ -91,23 +84,31 @@ class AdminMessageMiddleware(AdminOnlyMixin, MessageMiddleware):
     pass
 
 
-class ExceptionMiddleware:
-    """Answers an exception of a view: JSON, or text in the admin."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self.get_response(request)
+class ExceptionMiddleware(MiddlewareMixin):
+    """Answers an exception of a view: JSON, or for people in the admin."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if not request.path_info.startswith("/admin"):
-            return error_response(exception)
-        refusal = refusal_of(exception)
-        if refusal is None:
-            return None
-        response = HttpResponse(
-            str(refusal), content_type="text/plain", status=status_of(refusal), headers=headers_of(refusal)
-        )
-        response.refusal = refusal  # type: ignore[attr-defined]
+        if request.path_info.startswith("/admin"):
+            return _admin_response(request, exception)
+        return error_response(exception)
+
+
+def _admin_response(request: HttpRequest, exception: Exception) -> HttpResponse | None:
+    """Show a refusal as a message; as text where the database did not answer."""
+    refusal = refusal_of(exception)
+    if isinstance(exception, DomainError) and not isinstance(exception, LockNotAvailable):
+        message = str(exception)
+    elif refusal:  # core.server tries again after a missed lock
+        response = error_response(refusal)
+        response.content, response.headers["Content-Type"] = str(refusal), "text/plain"
         return response
+    elif request.path_info == "/admin/":
+        return None
+    elif isinstance(exception, ProtectedError | DatabaseError):  # a rival was faster than the form's own checks
+        message = "Nothing was changed: something else changed at the same moment. Check and try again."
+    elif isinstance(exception, ValueError | OverflowError):  # an address or a form that no page contains
+        message = "The request can't be read. Nothing was changed."
+    else:
+        return None
+    messages.error(request, message)
+    return HttpResponseRedirect(request.path if request.method == "POST" or request.GET else "/admin/")

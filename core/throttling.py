@@ -54,19 +54,15 @@ def client_address(request: HttpRequest) -> str:
     address = str(request.META.get("REMOTE_ADDR") or "")
     forwarded = str(request.META.get("HTTP_X_FORWARDED_FOR") or "")
     if settings.NUM_PROXIES and forwarded:
-        hops = forwarded.split(",")
-        address = hops[-min(settings.NUM_PROXIES, len(hops))].strip()
+        address = forwarded.split(",")[-settings.NUM_PROXIES :][0].strip()
     if match := re.fullmatch(r"\[(.+)\](?::\d+)?|([\d.]+):\d+", address):  # some proxies add the port
         address = match[1] or match[2]
     try:
         parsed = ipaddress.ip_address(address)
     except ValueError:
         return "unreadable"  # all of these share one limit
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return str(parsed)
+    parsed = getattr(parsed, "ipv4_mapped", None) or parsed
+    return str(parsed if parsed.version == 4 else ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def delete_old_rate_limit_windows() -> int:

@@ -59,7 +59,6 @@ class SignupSerializer(FastSerializer):
         min_length=8,
         max_length=MAX_PASSWORD_LENGTH,
         error_messages={"min_length": "This password is too short. It must contain at least {min_length} characters."},
-        style={"input_type": "password"},
         help_text=f"8 to {MAX_PASSWORD_LENGTH} characters, not common, not all digits, not like the name; "
         "taken as it is.",
     )
@@ -69,11 +68,7 @@ class LoginSerializer(FastSerializer):
     """The credentials of an account."""
 
     username = TextField(help_text="Without regard to case.")
-    password = TextField(
-        write_only=True,
-        style={"input_type": "password"},
-        help_text="Taken as it is: spaces count.",
-    )
+    password = TextField(write_only=True, help_text="Taken as it is: spaces count.")
 
 
 class TokenPairSerializer(FastSerializer):
@@ -89,7 +84,10 @@ class RefreshTokenSerializer(FastSerializer):
     refresh = TextField(help_text="The refresh token of the pair.")
 
 
-_LINKS = {name: {"refresh": "$response.body#/refresh"} for name in ("refreshToken", "logout")}
+_LINKS = {
+    name: {"operationId": name, "requestBody": {"refresh": "$response.body#/refresh"}}
+    for name in ("refreshToken", "logout")
+}
 
 
 class SignupView(PublicAPIView):

@@ -5,7 +5,7 @@ Examples of refusals are made by the code that answers them.
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -27,20 +27,7 @@ from core.api.pagination import PageQuery
 
 HEADERS: dict[str, dict[str, Any]] = spectacular_settings.APPEND_COMPONENTS["headers"]
 EXAMPLES: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "examples.yaml").read_text())
-
-_IDEMPOTENCY_KEY = OpenApiParameter(
-    "Idempotency-Key",
-    {"type": "string", "pattern": "^[!-~]{1,255}$"},
-    OpenApiParameter.HEADER,
-    description=(
-        "A name of your own for this request. A request that is sent again with it and the same input within 24 hours "
-        "gets the first outcome, refusals included, and nothing is done twice. It is yours alone, and the same key at "
-        "both doors."
-    ),
-)
-_IF_NONE_MATCH = OpenApiParameter(
-    "If-None-Match", str, OpenApiParameter.HEADER, description="The `ETag` of the answer that you have."
-)
+PARAMETERS: dict[str, Any] = yaml.safe_load((Path(__file__).parent / "parameters.yaml").read_text())
 
 
 class AutoSchema(openapi.AutoSchema):
@@ -78,11 +65,9 @@ class AutoSchema(openapi.AutoSchema):
 
     def get_override_parameters(self) -> list[Any]:
         declared = self.declared
-        return [
-            *([declared.query] if declared.query else []),
-            *([_IDEMPOTENCY_KEY] if declared.verb else []),
-            *([_IF_NONE_MATCH] if declared.etag else []),
-        ]
+        taken = {"Idempotency-Key": declared.verb, "If-None-Match": declared.etag}
+        headers = [OpenApiParameter(name, location="header", **PARAMETERS[name]) for name in taken if taken[name]]
+        return [declared.query, *headers] if declared.query else headers
 
     def get_examples(self) -> list[OpenApiExample]:
         """Take the examples of the serializers, or of the operation."""
@@ -109,9 +94,7 @@ class AutoSchema(openapi.AutoSchema):
             *(["ETag"] if declared.etag else []),
         )
         if declared.links:
-            answer["links"] = {
-                name: {"operationId": name, "requestBody": body} for name, body in declared.links.items()
-            }
+            answer["links"] = declared.links
         if declared.etag:
             headers = _references("X-Request-ID", "ETag")
             responses["304"] = {"description": "Nothing has changed.", "headers": headers}
@@ -130,28 +113,25 @@ class AutoSchema(openapi.AutoSchema):
     def _refusals(self, document: dict[str, Any]) -> Iterator[Exception]:
         """Give an instance of each refusal that the operation can answer."""
         declared, security = self.declared, document["security"]
-        kinds: list[type[errors.DomainError]] = []
+        kinds_by_condition: list[tuple[Any, Iterable[type[errors.DomainError]]]] = [
+            (declared.request, [errors.Invalid, errors.MalformedJSON, errors.PayloadTooLarge, errors.RequestTimeout]),
+            (declared.query, [errors.Invalid]),
+            ({} not in security, [errors.NotAuthenticated]),
+            (security != [{}], [errors.TokenNotValid]),
+            ("{" in self.path, [errors.NotFound]),
+            (declared.database, [errors.Busy, errors.DatabaseUnavailable]),
+            (declared.database and self.method != "GET", [errors.OutcomeUnknown]),
+            (self.path != "/livez", [errors.Overloaded]),
+            (declared.verb, [errors.IdempotencyKeyInvalid, errors.IdempotencyKeyReused, errors.IdempotencyInProgress]),
+            (declared.verb, declared.verb.refusals if declared.verb else []),
+            (True, declared.refusals),
+        ]
+        for kind in dict.fromkeys(kind for applies, kinds in kinds_by_condition if applies for kind in kinds):
+            yield kind(**kind.example)
         if declared.request:
-            kinds += [errors.Invalid, errors.MalformedJSON, errors.PayloadTooLarge, errors.RequestTimeout]
             yield exceptions.UnsupportedMediaType("text/plain")
-        if declared.query:
-            kinds += [errors.Invalid]
-        if security != [{}]:
-            kinds += [errors.TokenNotValid] if {} in security else [errors.NotAuthenticated, errors.TokenNotValid]
         if {} not in security and any(isinstance(each, IsAdminUser) for each in self.view.get_permissions()):
             yield exceptions.PermissionDenied()
-        if "{" in self.path:
-            kinds += [errors.NotFound]
-        if declared.database:
-            kinds += [errors.Busy, errors.DatabaseUnavailable]
-            kinds += [errors.OutcomeUnknown] if self.method != "GET" else []
-        if self.path != "/livez":
-            kinds += [errors.Overloaded]
-        if declared.verb:
-            kinds += [errors.IdempotencyKeyInvalid, errors.IdempotencyKeyReused, errors.IdempotencyInProgress]
-            kinds += declared.verb.refusals
-        for kind in dict.fromkeys([*kinds, *declared.refusals]):
-            yield kind(**kind.example)
         yield exceptions.NotAcceptable()
 
     def _register_refusals(self, group: list[HttpResponse]) -> dict[str, str]:

@@ -29,8 +29,8 @@ class Declaration:
     """Of an answer that is not JSON."""
     refusals: Iterable[type[DomainError]] = ()
     """What it can refuse besides, apart from what is refused everywhere."""
-    links: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """The operations that take something of the answer, and what."""
+    links: Mapping[str, Any] = field(default_factory=dict)
+    """OpenAPI's links: the operations that take something of the answer, and what."""
     verb: Operation[Any] | None = None
     """The verb of the domain that it runs: it takes an idempotency key, and has refusals of its own."""
     etag: bool = False

@@ -9,6 +9,7 @@ import hmac
 import os
 import re
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -23,16 +24,11 @@ METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"}
 REGISTRY = CollectorRegistry()
 
 
-def _counter(name: str, documentation: str, *labels: str) -> Counter:
-    return Counter(f"tickets_{name}", documentation, labels, registry=REGISTRY)
-
-
-def _gauge(name: str, documentation: str, *labels: str) -> Gauge:
-    return Gauge(f"tickets_{name}", documentation, labels, registry=REGISTRY, multiprocess_mode="livesum")
-
+_counter = partial(Counter, namespace="tickets", registry=REGISTRY)
+_gauge = partial(Gauge, namespace="tickets", registry=REGISTRY, multiprocess_mode="livesum")
 
 WORKERS = _gauge("workers", "Processes that serve.")
-REQUESTS = _counter("requests", "Requests answered.", "route", "method", "status")
+REQUESTS = _counter("requests", "Requests answered.", ("route", "method", "status"))
 REQUEST_SECONDS = Histogram(
     "tickets_request_seconds",
     "From a request's headers to its answer, waiting included.",
@@ -40,15 +36,15 @@ REQUEST_SECONDS = Histogram(
     buckets=BUCKETS,
     registry=REGISTRY,
 )
-OPERATIONS = _counter("operations", "Operations and their outcomes.", "operation", "outcome", "door")
-SERVER_REFUSALS = _counter("server_refusals", "Requests refused by the server itself.", "code")
+OPERATIONS = _counter("operations", "Operations and their outcomes.", ("operation", "outcome", "door"))
+SERVER_REFUSALS = _counter("server_refusals", "Requests refused by the server itself.", ("code",))
 LOCK_TIMEOUTS = _counter("lock_timeouts", "Attempts that did not get a lock in time.")
 RETRIES = _counter("request_retries", "Attempts after a lock timeout, unseen by the client.")
 STREAMS = _gauge("streams", "Open event streams.")
-STREAM_ENDS = _counter("stream_ends", "Event streams that have ended.", "reason")
-POOL_THREADS = _gauge("pool_threads", "Threads of a worker pool.", "pool")
-POOL_WAITING = _gauge("pool_waiting", "Requests that wait for a thread.", "pool")
-POOL_BUSY_SECONDS = _counter("pool_busy_seconds", "Time that threads spent at work.", "pool")
+STREAM_ENDS = _counter("stream_ends", "Event streams that have ended.", ("reason",))
+POOL_THREADS = _gauge("pool_threads", "Threads of a worker pool.", ("pool",))
+POOL_WAITING = _gauge("pool_waiting", "Requests that wait for a thread.", ("pool",))
+POOL_BUSY_SECONDS = _counter("pool_busy_seconds", "Time that threads spent at work.", ("pool",))
 
 
 def count_operation(operation: str, outcome: str, door: str) -> None:
@@ -76,12 +72,9 @@ def count_stream(change: int, reason: str = "") -> None:
 @csrf_exempt
 def metrics(request: HttpRequest) -> HttpResponse:
     """Report to Prometheus; 404 without its token."""
-    token = request.META.get("HTTP_AUTHORIZATION", "").encode()
-    if (
-        not settings.METRICS_TOKEN
-        or request.method != "GET"
-        or not hmac.compare_digest(token, f"Bearer {settings.METRICS_TOKEN}".encode())
-    ):
+    given = request.META.get("HTTP_AUTHORIZATION", "").encode()
+    expected = f"Bearer {settings.METRICS_TOKEN}".encode()
+    if not settings.METRICS_TOKEN or request.method != "GET" or not hmac.compare_digest(given, expected):
         raise Http404
     registry = REGISTRY
     if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):

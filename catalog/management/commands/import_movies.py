@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from tqdm import tqdm
 
-from catalog.importing import BadRow, UnreadableFile, add_new_movies, read_movies
+from catalog.importing import UnreadableFile, add_new_movies, read_movies
 
 
 class Command(BaseCommand):
@@ -28,9 +28,9 @@ class Command(BaseCommand):
             source = sys.stdin.buffer if file == "-" else open(file, "rb")  # noqa: SIM115
             with io.TextIOWrapper(source, encoding="utf-8-sig", newline="") as lines:
                 for row in tqdm(read_movies(lines), unit=" rows", disable=None):
-                    if isinstance(row, BadRow):
+                    if isinstance(row, str):
                         bad += 1
-                        self.stderr.write(f"line {row.line}: {row.reason}")
+                        self.stderr.write(row)
                     else:
                         movies.append(row)
         except (UnreadableFile, OSError) as fault:
