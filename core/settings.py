@@ -250,7 +250,7 @@ SPECTACULAR_SETTINGS = {
     },
     "ENUM_GENERATE_CHOICE_DESCRIPTION": False,
     "ENUM_NAME_OVERRIDES": {
-        "BookingStatus": "reservations.models.Booking.Status",
+        "BookingStatus": "reservations.models.BookingStatus",
         "SeatStatus": "reservations.seat_map.STATES",
     },
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -4,9 +4,8 @@ The library's limiters follow a fragment each time it is spread, so that thirty 
 hours; this one walks each fragment once, and counts the rows that could be answered as well.
 """
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from graphql import (
     FieldNode,
@@ -14,15 +13,12 @@ from graphql import (
     FragmentSpreadNode,
     GraphQLError,
     InlineFragmentNode,
-    IntValueNode,
+    OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
-    VariableNode,
     get_named_type,
-    get_operation_ast,
+    value_from_ast_untyped,
 )
-from strawberry.extensions import SchemaExtension
-from strawberry.schema.base import BaseSchema
 from strawberry.schema.schema_converter import GraphQLCoreConverter
 from strawberry.types import ExecutionContext
 
@@ -34,77 +30,46 @@ MAX_ALIASES = 15
 MAX_VALUES = 75_000  # a second or two of work
 
 
-# --- Metadata of fields -----------------------------------------------------------------------
-
-
 @dataclass(frozen=True)
 class Cost:
-    """A field's number of items, and its own cost in values."""
+    """A field's largest number of items, and its own cost in values."""
 
     items: int | None = 1
     """None: as many as the arguments ``first`` or ``last`` ask for."""
     compute: int = 0
 
 
-_COST = "cost"
+def cost(*, items: int | None = 1, compute: int = 0) -> dict[str, Cost]:
+    """Metadata of a field that is more than one value."""
+    return {"cost": Cost(items, compute)}
 
 
-def list_size(items: int) -> dict[str, Cost]:
-    """Metadata of a list without pages: its largest number of items."""
-    return {_COST: Cost(items)}
+PAGE_COST = cost(items=None)
 
 
-def page_size() -> dict[str, Cost]:
-    """Metadata of a connection: ``first`` or ``last`` limits its items."""
-    return {_COST: Cost(None)}
+class _Size(NamedTuple):
+    fields: int  # of this level alone, without ``__typename``
+    depth: int
+    values: int
+    aliases: int
 
 
-def computation(values: int) -> dict[str, Cost]:
-    """Metadata of a field that costs as much as so many values."""
-    return {_COST: Cost(compute=values)}
+def check_size(operation: OperationDefinitionNode, execution: ExecutionContext) -> None:
+    """Refuse an operation that is too large, and several mutations at once.
 
-
-# --- The limiter ------------------------------------------------------------------------------
-
-
-class CostLimiter(SchemaExtension):
-    """Refuses an operation that is too large, and several mutations at once."""
-
-    def on_execute(self) -> Iterator[None]:
-        if self.execution_context.root_value is None:  # a subscription was measured when it began
-            self._check(self.execution_context)
-        yield
-
-    def _check(self, execution: ExecutionContext) -> None:
-        assert execution.graphql_document
-        operation = get_operation_ast(execution.graphql_document, execution.context.operation_name)
-        if operation is None:
-            raise GraphQLError("There are several operations: name one in operationName.")
-        fragments = {
-            node.name.value: node
-            for node in execution.graphql_document.definitions
-            if isinstance(node, FragmentDefinitionNode)
-        }
-        measure = _Measure(execution.schema, fragments, execution.variables or {})
-        size = measure.selections(operation.selection_set, operation.operation.value.title())
-        for what, actual, limit in (
-            ("levels", size.depth, MAX_DEPTH),
-            ("aliases", size.aliases, MAX_ALIASES),
-            ("values that it could answer; ask for fewer rows with first", size.values, MAX_VALUES),
-        ):
-            if actual > limit:
-                raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
-        if operation.operation is OperationType.MUTATION and size.fields > 1:
-            # So an error of one can't hide what another has done, and one request hashes one password.
-            raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
-
-
-@dataclass(frozen=True)
-class _Size:
-    fields: int = 0  # of this level alone, without ``__typename``
-    depth: int = 0
-    values: int = 0
-    aliases: int = 0
+    :raises GraphQLError: ``limit_exceeded``.
+    """
+    size = _Measure(execution).selections(operation.selection_set, operation.operation.value.title())
+    for what, actual, limit in (
+        ("levels", size.depth, MAX_DEPTH),
+        ("aliases", size.aliases, MAX_ALIASES),
+        ("values that it could answer; ask for fewer rows with first", size.values, MAX_VALUES),
+    ):
+        if actual > limit:
+            raise GraphQLError(f"A query may have at most {limit} {what}.", extensions={"code": "limit_exceeded"})
+    if operation.operation is OperationType.MUTATION and size.fields > 1:
+        # So an error of one can't hide what another has done, and one request hashes one password.
+        raise GraphQLError("Send one mutation a request.", extensions={"code": "limit_exceeded"})
 
 
 class _Measure:
@@ -113,12 +78,12 @@ class _Measure:
     Validation has excluded cycles.
     """
 
-    def __init__(
-        self, schema: BaseSchema, fragments: Mapping[str, FragmentDefinitionNode], variables: Mapping[str, Any]
-    ) -> None:
-        self._types = schema.schema_converter.type_map
-        self._fragments = fragments
-        self._variables = variables
+    def __init__(self, execution: ExecutionContext) -> None:
+        assert execution.graphql_document
+        definitions = execution.graphql_document.definitions
+        self._types = execution.schema.schema_converter.type_map
+        self._fragments = {node.name.value: node for node in definitions if isinstance(node, FragmentDefinitionNode)}
+        self._variables = execution.variables
         self._measured: dict[str, _Size] = {}
 
     def selections(self, selections: SelectionSetNode, type_name: str) -> _Size:
@@ -128,18 +93,13 @@ class _Measure:
             if isinstance(node, FieldNode):
                 sizes.append(self._field(node, type_name))
             elif isinstance(node, FragmentSpreadNode):
-                if node.name.value not in spread:
-                    spread.add(node.name.value)
-                    sizes.append(self._fragment(node.name.value))
+                spread.add(node.name.value)
             elif isinstance(node, InlineFragmentNode):
                 condition = node.type_condition
                 sizes.append(self.selections(node.selection_set, condition.name.value if condition else type_name))
-        return _Size(
-            fields=sum(size.fields for size in sizes),
-            depth=max(size.depth for size in sizes),
-            values=sum(size.values for size in sizes),
-            aliases=sum(size.aliases for size in sizes),
-        )
+        sizes += map(self._fragment, spread)
+        fields, depths, values, aliases = zip(*sizes, strict=True)
+        return _Size(sum(fields), max(depths), sum(values), sum(aliases))
 
     def _fragment(self, name: str) -> _Size:
         if name not in self._measured:
@@ -154,24 +114,15 @@ class _Measure:
             return _Size(fields=int(name != "__typename"), depth=1, values=1, aliases=aliased)
         type_: Any = self._types[type_name].implementation
         field = type_.fields[name]
-        cost: Cost = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].metadata.get(_COST, Cost())
+        own: Cost = field.extensions[GraphQLCoreConverter.DEFINITION_BACKREF].metadata.get("cost", Cost())
         inner = self.selections(node.selection_set, get_named_type(field.type).name)
-        items = self._page_size(node) if cost.items is None else cost.items
-        return _Size(
-            fields=1,
-            depth=1 + inner.depth,
-            values=cost.compute + items * inner.values,
-            aliases=aliased + inner.aliases,
-        )
+        items = self._page_size(node) if own.items is None else own.items
+        return _Size(1, 1 + inner.depth, own.compute + items * inner.values, aliased + inner.aliases)
 
     def _page_size(self, node: FieldNode) -> int:
         for argument in node.arguments or ():
             if argument.name.value in ("first", "last"):
-                value: Any = argument.value
-                if isinstance(value, IntValueNode):
-                    value = int(value.value)
-                elif isinstance(value, VariableNode):
-                    value = self._variables.get(value.name.value)
-                if type(value) is int and 1 <= value <= MAX_PAGE_SIZE:
-                    return value
+                size = value_from_ast_untyped(argument.value, self._variables)
+                if type(size) is int and 1 <= size <= MAX_PAGE_SIZE:
+                    return size
         return MAX_PAGE_SIZE

@@ -7,65 +7,52 @@ depth: rows that are loaded for a list form a list again, also where they belong
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import cached_property
 from operator import attrgetter
-from typing import Any, Generic, TypeVar, cast
+from typing import Any
 
 import strawberry_django
-from django.db.models import Model, prefetch_related_objects
+from django.db.models import prefetch_related_objects
 from strawberry_django.fields.field import StrawberryDjangoField
 
-T = TypeVar("T")
-M = TypeVar("M", bound=Model)
 
-
-class Batch(Generic[M]):
+class Batch:
     """Rows that were loaded together, with what was loaded for them."""
 
-    def __init__(self, rows: Iterable[M]) -> None:
+    def __init__(self, rows: Iterable[Any]) -> None:
         self.rows = list(rows)
-        self._results: dict[Hashable, Any] = {}
-        self._errors: dict[Hashable, Exception] = {}
+        self._loaded: dict[Hashable, tuple[Any, Exception | None]] = {}
         for row in self.rows:
             row.__dict__["_batch"] = self
 
-    def load_once(self, key: Hashable, load: Callable[[], T]) -> T:
+    def load_once(self, key: Hashable, load: Callable[[], Any]) -> Any:
         """Call ``load`` once; then give its result, or raise its error again."""
-        if key in self._errors:
-            raise self._errors[key]
-        if key not in self._results:
+        if key not in self._loaded:
             try:
-                self._results[key] = load()
+                self._loaded[key] = load(), None
             except Exception as error:
-                self._errors[key] = error
-                raise
-        return cast(T, self._results[key])
-
-    def values(self, field: str) -> set[Any]:
-        """Collect one column of the rows."""
-        return {getattr(row, field) for row in self.rows}
+                self._loaded[key] = None, error
+        result, fault = self._loaded[key]
+        if fault:
+            raise fault
+        return result
 
 
-def batch_of(row: M) -> Batch[M]:
+def batch_of(row: Any) -> Batch:
     """Return the batch of a row; one loaded alone is its own."""
-    batch: Batch[M] | None = row.__dict__.get("_batch")
-    return batch if batch is not None else Batch([row])
+    return row.__dict__.get("_batch") or Batch([row])
 
 
-_LOAD = "load"
-
-
-def batched_field(
-    load: Callable[[Batch[Any]], None], *, description: str, metadata: Mapping[Any, Any] | None = None
-) -> Any:
+def batched_field(load: Callable[[Batch], None], *, description: str, metadata: Mapping[Any, Any] | None = None) -> Any:
     """A field whose attribute ``load`` sets on the rows of a batch."""
     return strawberry_django.field(
-        field_cls=RowField, description=description, metadata={_LOAD: load, **(metadata or {})}
+        field_cls=RowField, description=description, metadata={"load": load, **(metadata or {})}
     )
 
 
 class RowField(StrawberryDjangoField):
-    """A field that reads an attribute of its row, after loading it for the row's batch if need be.
+    """A field that reads an attribute of its row.
 
-    The library would build ``Info`` and arguments and look the attribute up in the model, for each value.
+    The attribute is loaded for the whole batch of the row, if need be. The library would build ``Info`` and arguments
+    and look the attribute up in the model, for each value.
     """
 
     @property
@@ -75,7 +62,7 @@ class RowField(StrawberryDjangoField):
     @cached_property
     def read(self) -> Callable[[Any], Any]:
         """What reads it from a row."""
-        get, load = attrgetter(self.django_name or self.python_name), self.metadata.get(_LOAD)
+        get, load = attrgetter(self.django_name or self.python_name), self.metadata.get("load")
         if load is None:
             return get
 
@@ -90,7 +77,7 @@ class RowField(StrawberryDjangoField):
         return self.read(source)
 
 
-def load_related(batch: Batch[Any], name: str) -> None:
+def load_related(batch: Batch, name: str) -> None:
     """Load a foreign key of the rows of a batch."""
     prefetch_related_objects(batch.rows, name)  # does nothing where select_related() has loaded it
     related = {id(row): row for row in (getattr(row, name) for row in batch.rows)}

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 import orjson
 from django.core.cache import cache
-from graphql import FieldNode, OperationDefinitionNode
 from strawberry.extensions import SchemaExtension
 from strawberry.types import ExecutionResult
 
@@ -19,9 +18,11 @@ class MovieCache(SchemaExtension):
     """Answers a query for movies, the same for all, from Django's cache."""
 
     def on_execute(self) -> Iterator[None]:
-        execution = self.execution_context
+        execution, context = self.execution_context, self.execution_context.context
+        # Without a context, an event of a subscription is rendered.
+        is_of_movies_alone = context and context.root_fields == {"movies"} and "shows" not in context.operation.query
         # The version is read before the movies, so that what is cached under it is never older.
-        version = movies_version() if self._is_of_movies_alone() else None
+        version = movies_version() if is_of_movies_alone else None
         if version is None:
             yield
             return
@@ -35,18 +36,3 @@ class MovieCache(SchemaExtension):
             answer = orjson.dumps(execution.result.data)
             if len(answer) <= MAX_CACHED_BYTES:
                 cache.set(key, answer)
-
-    def _is_of_movies_alone(self) -> bool:
-        """Whether all operations ask for movies alone, without their shows."""
-        execution = self.execution_context
-        operations = [
-            node
-            for node in (execution.graphql_document.definitions if execution.graphql_document else ())
-            if isinstance(node, OperationDefinitionNode)
-        ]
-        fields = {
-            node.name.value if isinstance(node, FieldNode) else None
-            for operation in operations
-            for node in operation.selection_set.selections
-        }
-        return fields == {"movies"} and "shows" not in (execution.query or "")

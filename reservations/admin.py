@@ -2,49 +2,34 @@
 
 import re
 from collections.abc import Callable
-from functools import partial
 from typing import Any, cast
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Model, OuterRef, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest
 from django.utils.html import format_html
 
 from catalog.models import Show, ShowQuerySet
 from core.admin import SafeModelAdmin
 from core.errors import DomainError
-from reservations.availability import with_available_seats, with_sold_seats
+from reservations import staff
+from reservations.availability import SoldSeats, with_available_seats
 from reservations.booking import cancel_booking
 from reservations.holds import release_hold
-from reservations.models import LONGEST_REASON, BlockedSeat, Booking, BookingStatus, Claim, Hold
-from reservations.staff import (
-    MAX_BLOCKED_AT_ONCE,
-    check_seats_to_block,
-    lock_show,
-    release_claims_outside_show,
-    unblock,
-    write_blocks,
-)
+from reservations.models import MAX_REASON_LENGTH, BlockedSeat, Booking, BookingStatus, Claim, Hold
 
 
 class ShowForm(forms.ModelForm):
     """A show, which is locked from validation until the admin's transaction ends."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        if "seats_per_row" in self.fields:
-            self.fields["seats_per_row"].required = False
-
-    def clean_seats_per_row(self) -> int:
-        seats: int | None = self.cleaned_data["seats_per_row"]
-        return self.instance.seats_per_row if seats is None else seats
-
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
+        if cleaned.get("seats_per_row", 0) is None:
+            cleaned["seats_per_row"] = self.instance.seats_per_row
         if self.instance.pk and "total_seats" in cleaned:
             try:
-                lock_show(show_id=self.instance.pk, total_seats=cleaned["total_seats"])
+                staff.lock_show(show_id=self.instance.pk, total_seats=cleaned["total_seats"])
             except DomainError as refusal:
                 self.add_error("total_seats", str(refusal))
         return cleaned
@@ -52,7 +37,7 @@ class ShowForm(forms.ModelForm):
 
 @admin.register(Show)
 class ShowAdmin(SafeModelAdmin):
-    """Shows, with their sales; one with bookings can't be deleted nor lose a booked seat."""
+    """Shows, with their sales; bookings protect a show and its seats."""
 
     form = ShowForm
     list_display = ["movie", "screen_name", "date_time", "total_seats", "seats_per_row", "sold", "available", "picker"]
@@ -67,12 +52,17 @@ class ShowAdmin(SafeModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["movie"] if obj else []  # as in REST: a booking is for this movie
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **options: Any) -> Any:
+        may_be_empty = {"required": False} if db_field.name == "seats_per_row" else {}
+        return super().formfield_for_dbfield(db_field, request, **options, **may_be_empty)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Show]:
-        return with_sold_seats(with_available_seats(cast(ShowQuerySet, super().get_queryset(request))))
+        shows = with_available_seats(cast(ShowQuerySet, super().get_queryset(request)))
+        return shows.annotate(sold=SoldSeats("pk"))
 
     def save_model(self, request: HttpRequest, obj: Show, form: Any, change: bool) -> None:
         super().save_model(request, obj, form, change)
-        release_claims_outside_show(obj)
+        staff.release_claims_outside_show(obj)
 
     @admin.display(description="seats")
     def picker(self, show: Show) -> str:
@@ -87,14 +77,23 @@ class ShowAdmin(SafeModelAdmin):
         return int(show.available_seats)
 
     def delete_model(self, request: HttpRequest, obj: Show) -> None:
-        lock_show(show_id=obj.pk).delete()
+        staff.lock_show(show_id=obj.pk).delete()
+
+
+class UneditedAdmin(SafeModelAdmin):
+    """Rows that are not edited."""
+
+    list_per_page = 50
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return obj is None and super().has_change_permission(request)  # the list's actions need it
 
 
 class BlockedSeatsForm(forms.ModelForm):
-    """Seats to block; the show is locked from validation until the admin's transaction ends."""
+    """Seats to block; validation locks the show until the transaction ends."""
 
     seats = forms.CharField(max_length=500, help_text="Seat numbers, for example 1-4, 9: see the show's seat map.")
-    reason = forms.CharField(max_length=LONGEST_REASON, help_text="For example House seats, or Broken chair.")
+    reason = forms.CharField(max_length=MAX_REASON_LENGTH, help_text="For example House seats, or Broken chair.")
 
     class Meta:
         model = BlockedSeat
@@ -107,22 +106,22 @@ class BlockedSeatsForm(forms.ModelForm):
             if not match:
                 raise forms.ValidationError("Enter numbers and ranges, for example 1-4, 9.")
             numbers += range(int(match[1]), int(match[2] or match[1]) + 1)
-        if not 1 <= len({*numbers}) <= MAX_BLOCKED_AT_ONCE:
-            raise forms.ValidationError(f"1 to {MAX_BLOCKED_AT_ONCE} seats.")
+        if not 1 <= len({*numbers}) <= staff.MAX_BLOCKED_AT_ONCE:
+            raise forms.ValidationError(f"1 to {staff.MAX_BLOCKED_AT_ONCE} seats.")
         return sorted({*numbers})
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or {}
         if {"show", "seats"} <= cleaned.keys():
             try:
-                check_seats_to_block(show_id=cleaned["show"].pk, seat_numbers=cleaned["seats"])
+                staff.check_seats_to_block(show_id=cleaned["show"].pk, seat_numbers=cleaned["seats"])
             except DomainError as refusal:
                 self.add_error("seats", str(refusal))
         return cleaned
 
 
 @admin.register(BlockedSeat)
-class BlockedSeatAdmin(SafeModelAdmin):
+class BlockedSeatAdmin(UneditedAdmin):
     """Seats that are not sold; deleting one puts it on sale again."""
 
     form = BlockedSeatsForm
@@ -131,7 +130,6 @@ class BlockedSeatAdmin(SafeModelAdmin):
     search_fields = ["show__movie__title", "reason"]
     list_select_related = ["show__movie"]
     autocomplete_fields = ["show"]
-    list_per_page = 50
 
     def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         return ["show", "seat_number", "label", "reason"] if obj else ["show", "seats", "reason"]
@@ -139,41 +137,49 @@ class BlockedSeatAdmin(SafeModelAdmin):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
         return ["label"] if obj else []
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request)
-
     def save_model(self, request: HttpRequest, obj: BlockedSeat, form: Any, change: bool) -> None:
         given = form.cleaned_data
-        blocked = write_blocks(show_id=given["show"].pk, seat_numbers=given["seats"], reason=given["reason"])
+        blocked = staff.write_blocks(show_id=given["show"].pk, seat_numbers=given["seats"], reason=given["reason"])
         obj.pk, obj.seat_number = blocked[0].pk, blocked[0].seat_number  # for the admin's log
 
     def delete_model(self, request: HttpRequest, obj: BlockedSeat) -> None:
-        unblock(show_id=obj.show_id, seat_number=obj.seat_number)
+        staff.unblock(show_id=obj.show_id, seat_number=obj.seat_number)
 
 
-@admin.register(Hold)
-class HoldAdmin(SafeModelAdmin):
-    """Holds, read-only; a live one can be released, as by its owner."""
+class ReadOnlyAdmin(UneditedAdmin):
+    """Rows that change through actions alone, which run verbs of the domain."""
 
-    list_display = ["id", "user", "show", "size", "created_at", "expires", "released_at"]
     search_fields = ["user__username", "show__movie__title"]
     date_hierarchy = "created_at"
     list_select_related = ["user", "show__movie"]
-    list_per_page = 50
-    actions = ["release"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
-        held = Claim.objects.filter(hold=OuterRef("pk"), status=Claim.Status.HELD).values("expires_at")[:1]
-        return super().get_queryset(request).annotate(until=Subquery(held))
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_deleted_with_another(self, request, obj)
+        # Allowed together with another row, from whose page it is asked.
+        return obj is not None and f"/{self.opts.app_label}/{self.opts.model_name}/" not in request.path
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return obj is None and super().has_change_permission(request)
+    def run(self, request: HttpRequest, rows: QuerySet[Any], verb: Callable[[Any], object], done: str) -> None:
+        for row in rows:
+            try:
+                verb(row)
+            except DomainError as refusal:
+                self.message_user(request, f"{row}: {refusal}", messages.ERROR)
+            else:
+                self.message_user(request, f"{row}: {done}.", messages.SUCCESS)
+
+
+@admin.register(Hold)
+class HoldAdmin(ReadOnlyAdmin):
+    """Holds, read-only; a live one can be released, as by its owner."""
+
+    list_display = ["id", "user", "show", "size", "created_at", "expires", "released_at"]
+    actions = ["release"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Hold]:
+        held = Claim.objects.filter(hold=OuterRef("pk"), status=Claim.Status.HELD).values("expires_at")[:1]
+        return super().get_queryset(request).annotate(until=Subquery(held))
 
     @admin.display(description="runs out", ordering="until")
     def expires(self, hold: Any) -> Any:
@@ -181,12 +187,11 @@ class HoldAdmin(SafeModelAdmin):
 
     @admin.action(description="Release the selected holds", permissions=["change"])
     def release(self, request: HttpRequest, holds: QuerySet[Hold]) -> None:
-        for hold in holds:
-            _run(self, request, hold, partial(release_hold, user=hold.user, hold_id=hold.pk), "released")
+        self.run(request, holds, lambda hold: release_hold(user=hold.user, hold_id=hold.pk), "released")
 
 
 class BookingStatusFilter(admin.SimpleListFilter):
-    """The statuses of bookings: the field has those of holds and blocked seats as well."""
+    """The statuses of bookings; the field has others as well."""
 
     title = "status"
     parameter_name = "status__exact"
@@ -199,43 +204,13 @@ class BookingStatusFilter(admin.SimpleListFilter):
 
 
 @admin.register(Booking)
-class BookingAdmin(SafeModelAdmin):
+class BookingAdmin(ReadOnlyAdmin):
     """Bookings, read-only; one can be cancelled, as by its owner."""
 
     list_display = ["id", "user", "show", "seat_number", "status", "created_at", "cancelled_at"]
     list_filter = [BookingStatusFilter, "show__screen_name"]
-    search_fields = ["user__username", "show__movie__title"]
-    date_hierarchy = "created_at"
-    list_select_related = ["user", "show__movie"]
-    list_per_page = 50
     actions = ["cancel"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return _is_deleted_with_another(self, request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        # The list's actions need it; the form itself has no field that can be changed.
-        return obj is None and super().has_change_permission(request)
 
     @admin.action(description="Cancel the selected bookings", permissions=["change"])
     def cancel(self, request: HttpRequest, bookings: QuerySet[Booking]) -> None:
-        for booking in bookings:
-            owner: Any = booking.user
-            _run(self, request, booking, partial(cancel_booking, user=owner, booking_id=booking.pk), "cancelled")
-
-
-def _is_deleted_with_another(page: SafeModelAdmin, request: HttpRequest, row: Model | None) -> bool:
-    """Tell whether the page of another row is asked, with which this one would be deleted."""
-    return row is not None and f"/{page.opts.app_label}/{page.opts.model_name}/" not in request.path
-
-
-def _run(page: SafeModelAdmin, request: HttpRequest, row: Model, verb: Callable[[], object], done: str) -> None:
-    try:
-        verb()
-    except DomainError as refusal:
-        page.message_user(request, f"{row}: {refusal}", messages.ERROR)
-    else:
-        page.message_user(request, f"{row}: {done}.", messages.SUCCESS)
+        self.run(request, bookings, lambda row: cancel_booking(user=row.user, booking_id=row.pk), "cancelled")

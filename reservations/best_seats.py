@@ -1,4 +1,4 @@
-"""The best available seats of shows, and later shows that have as many together."""
+"""The best available seats of shows, and later shows as alternatives."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,12 +6,12 @@ from typing import Any
 
 from django.utils import timezone
 
-from catalog.models import Show
+from catalog.models import Show, seat_label
 from core.database import advisory_lock
 from core.errors import Invalid
 from reservations.availability import with_available_seats
 from reservations.errors import NoAdjacentSeats
-from reservations.seat_map import SeatMap, labels_of, seat_map, seat_maps
+from reservations.seat_map import SeatMap, seat_map, seat_maps
 from reservations.seat_selection import select_seats
 
 MAX_SEATS_AT_ONCE = 10  # booked, held or searched for in one request
@@ -43,7 +43,7 @@ def best_seats(*, show_id: int, quantity: int, allow_split: bool = False) -> Bes
 def best_seats_for_maps(
     maps: Sequence[SeatMap], *, quantity: int, allow_split: bool
 ) -> dict[int, BestSeats | NoAdjacentSeats]:
-    """Find the best seats of many shows, by show id, in at most two statements.
+    """Find the best seats of many shows in at most two statements.
 
     :raises Invalid: ``quantity`` is not 1 to 10.
     """
@@ -51,9 +51,12 @@ def best_seats_for_maps(
     found: dict[int, BestSeats | NoAdjacentSeats] = {}
     without: list[SeatMap] = []
     for each in maps:
-        if numbers := _best(each, quantity, allow_split):
-            labels = labels_of(len(each.codes), each.show.seats_per_row)
-            found[each.show.pk] = BestSeats(numbers, [labels[number - 1] for number in numbers])
+        total_seats, seats_per_row = each.show.total_seats, each.show.seats_per_row
+        numbers = select_seats(
+            each.free, total_seats=total_seats, seats_per_row=seats_per_row, quantity=quantity, allow_split=allow_split
+        )
+        if numbers:
+            found[each.show.pk] = BestSeats(numbers, [seat_label(number, seats_per_row) for number in numbers])
         else:
             without.append(each)
     later = _later_shows_with(quantity, [each.show for each in without])
@@ -74,7 +77,7 @@ def validate_quantity(quantity: int, *, name: str) -> None:
 
 
 def validate_seat_selection(seat_numbers: Sequence[int] | None, best: int | None) -> None:
-    """Check that a request selects 1 to 10 different seats in one way.
+    """Check that a request selects 1 to 10 seats in one way.
 
     :raises Invalid: not exactly one of the two is given, there are not 1 to 10 seats, or one is named twice.
     """
@@ -83,38 +86,36 @@ def validate_seat_selection(seat_numbers: Sequence[int] | None, best: int | None
     if best is not None:
         validate_quantity(best, name="best")
     if seat_numbers is not None:
-        if not 1 <= len(seat_numbers) <= MAX_SEATS_AT_ONCE:
-            raise Invalid(errors={"seat_numbers": [f"1 to {MAX_SEATS_AT_ONCE} seats."]})
-        if len({*seat_numbers}) < len(seat_numbers):
-            raise Invalid(errors={"seat_numbers": ["Send each seat once."]})
+        validate_seat_numbers(seat_numbers, most=MAX_SEATS_AT_ONCE)
+
+
+def validate_seat_numbers(seat_numbers: Sequence[int], *, most: int) -> None:
+    """Check that a request names different seats, and not too many.
+
+    :raises Invalid: there are not 1 to ``most`` seats, or one is named twice.
+    """
+    if not 1 <= len(seat_numbers) <= most or len({*seat_numbers}) < len(seat_numbers):
+        raise Invalid(errors={"seat_numbers": [f"1 to {most} different seats."]})
 
 
 def lock_selection(show_id: int) -> None:
-    """Serialise the selection of best seats of a show until the transaction ends: rivals would select the same."""
+    """Lock the selection of a show's best seats until the transaction ends.
+
+    Rivals would select the same.
+    """
     advisory_lock(-1, show_id)  # no account has this id
 
 
-def _best(seats: SeatMap, quantity: int, allow_split: bool) -> list[int] | None:
-    return select_seats(
-        seats.free,
-        total_seats=len(seats.codes),
-        seats_per_row=seats.show.seats_per_row,
-        quantity=quantity,
-        allow_split=allow_split,
-    )
-
-
 def _later_shows_with(quantity: int, shows: Sequence[Show]) -> list[Show]:
-    """Find later shows of the same movies that have a block of that many seats."""
+    """Find later shows of the same movies with that many seats together."""
     if not shows:
         return []
     since = max(timezone.now(), min(show.date_time for show in shows))
     movies = {show.movie_id for show in shows}
     later: Any = with_available_seats(Show.objects.filter(movie__in=movies, date_time__gt=since))
-    later = later.filter(available_seats__gte=quantity).order_by("date_time", "id")
-    maps = seat_maps(later[: _LATER_SHOWS * len(movies)])
-    with_block = [each.show for each in maps.values() if each.summary.largest_block >= quantity]
-    return sorted(with_block, key=lambda show: (show.date_time, show.pk))
+    later = later.filter(available_seats__gte=quantity).order_by("date_time", "id")[: _LATER_SHOWS * len(movies)]
+    maps = seat_maps(later)
+    return [show for show in later if show.pk in maps and maps[show.pk].summary.largest_block >= quantity]
 
 
 def _alternative(show: Show) -> dict[str, Any]:

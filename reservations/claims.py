@@ -28,7 +28,8 @@ from django.db import connection
 from django.utils import timezone
 
 from catalog.models import MAX_SEATS, Movie, Show
-from core.database import outcome_unknown_if_lost
+from core.database import RaceLost, outcome_unknown_if_lost
+from core.errors import AccountInactive, NotFound
 from core.models import Account
 from reservations.models import Booking, Claim, Hold
 
@@ -124,90 +125,86 @@ class SeatClaim:
     """``booked``, ``held`` or ``blocked``."""
     is_own: bool
     """Whether it is the account's own."""
-    is_expired: bool
-    """Whether it is a held seat of an expired hold, which anybody may take over."""
 
 
 @dataclass(frozen=True)
 class BookingState:
     """What LOOK read."""
 
-    account_is_active: bool
-    show: Show | None
-    """With its movie and ``available_seats``; None if there is none."""
+    show: Show
+    """With its movie."""
     has_started: bool
     is_full: bool
     """Whether every seat is booked or blocked."""
     available_seats: int
     held_by_account: int
     """Seats of the show under live holds of the account."""
-    occupied: list[SeatClaim]
-    """Claims on the seats that are asked for, in ascending order."""
+    conflicts: list[SeatClaim]
+    """The claims that keep the account from holding the seats, in ascending order."""
+    is_occupied: bool
+    """Whether a seat has any claim, if only one of an expired hold."""
     now: datetime
 
     @property
-    def conflicts(self) -> list[SeatClaim]:
-        """The claims that keep the account from holding the seats."""
-        return [claim for claim in self.occupied if not claim.is_expired]
-
-    @property
     def booking_conflicts(self) -> list[SeatClaim]:
-        """The claims that keep the account from booking the seats: seats of its own holds do not."""
+        """The claims that prevent booking: those of own holds do not."""
         return [claim for claim in self.conflicts if not (claim.status == "held" and claim.is_own)]
 
 
 def look(*, user: Account, show_id: int, seat_numbers: Sequence[int]) -> BookingState:
-    """Read the state of the show, of the seats and of the account."""
+    """Read the state of a show, its seats and the account.
+
+    :raises AccountInactive: the account was deleted, deactivated or given a new password.
+    :raises NotFound: there is no such show.
+    """
     # A number beyond any show's seats would not fit the column; the caller refuses it by the show's total_seats.
     seats = [number if 1 <= number <= MAX_SEATS else 0 for number in seat_numbers]
     rows = _execute(_text(LOOK, len(seats)), _parameters(user, show_id, seats))
     first = rows[0]
-    total = first["total_seats"] or 0
-    available = total - first["claimed"] + first["expired"]
+    if not first["account_is_active"]:
+        raise AccountInactive
+    if first["show_id"] is None:
+        raise NotFound
     return BookingState(
-        account_is_active=bool(first["account_is_active"]),
-        show=_show(first, available) if first["show_id"] is not None else None,
-        has_started=first["show_id"] is not None and _instant(first["date_time"]) <= _instant(first["now"]),
-        is_full=first["claimed"] - first["held"] >= total,
-        available_seats=available,
+        show=_show(first),
+        has_started=_instant(first["date_time"]) <= _instant(first["now"]),
+        is_full=first["claimed"] - first["held"] >= first["total_seats"],
+        available_seats=first["total_seats"] - first["claimed"] + first["expired"],
         held_by_account=first["held_by_account"],
-        occupied=[
-            SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]), bool(row["is_expired"]))
+        conflicts=[
+            SeatClaim(row["seat_number"], row["status"], bool(row["is_own"]))
             for row in rows
-            if row["seat_number"]
+            if row["seat_number"] and not row["is_expired"]
         ],
+        is_occupied=first["seat_number"] is not None,
         now=_instant(first["now"]),
     )
 
 
-def take(
-    *,
-    user: Account,
-    show_id: int,
-    seat_numbers: Sequence[int],
-    status: str,
-    hold_id: int | None = None,
-    expires_at: datetime | None = None,
-) -> list[Booking]:
-    """Insert claims on the seats, and return those that could be had, in ascending order.
+def take(*, user: Account, show_id: int, seat_numbers: Sequence[int], hold: Hold | None = None) -> list[Booking]:
+    """Insert claims on the seats, booked or under a hold, in order.
 
+    :raises RaceLost: not all seats could be taken, or what LOOK has checked is not so any more.
     :raises OutcomeUnknown: outside a transaction, the connection was lost before the answer.
     """
     parameters = _parameters(user, show_id, seat_numbers) | {
-        "status": status,
-        "hold": hold_id,
-        "expires_at": _parameter(expires_at),
-        "owner": user.pk if status == Claim.Status.BOOKED else None,  # holding does not take over one's own held seats
+        "status": Claim.Status.HELD if hold else Claim.Status.BOOKED,
+        "hold": hold and hold.pk,
+        "expires_at": _parameter(hold.expires_at if hold else None),
+        "owner": None if hold else user.pk,  # holding does not take over one's own held seats
     }
     with outcome_unknown_if_lost():
         rows = _execute(_text(TAKE, len(seat_numbers)), parameters)
+    if len(rows) < len(seat_numbers):
+        raise RaceLost
     return sorted(map(_booking, rows), key=lambda booking: booking.seat_number)
 
 
 def lock_show_of(model: type[Claim] | type[Hold], row_id: int) -> int | None:
-    """Lock the show of a claim or hold against staff, not against other bookings; return its id, None if there is none.
+    """Lock the show of a claim or hold; return its id.
 
-    It is the lock of TAKE, for the verbs that are ORM code: the ORM has no ``FOR SHARE``.
+    Without such a row, return None. It waits for staff, not for other bookings. It is the lock of TAKE, for the verbs
+    that are ORM code: the ORM has no ``FOR SHARE``.
     """
     with connection.cursor() as cursor:
         words = DIALECTS[connection.vendor]
@@ -229,7 +226,7 @@ def _execute(statement: str, parameters: dict[str, Any]) -> list[dict[str, Any]]
 
 
 def _text(statement: str, seats: int) -> str:
-    """Fill in the words of the database and a placeholder for each seat."""
+    """Fill in the database's words and a placeholder for each seat."""
     return _filled(statement, seats, tuple(DIALECTS[connection.vendor].items()))
 
 
@@ -256,17 +253,15 @@ def _parameter(instant: datetime | None) -> Any:
 
 
 def _instant(value: datetime | str) -> datetime:
-    """Read an instant in UTC; SQLite gives text, or a datetime without an offset."""
+    """Read an instant; SQLite gives text, or no offset."""
     instant = datetime.fromisoformat(value) if isinstance(value, str) else value
     return instant.replace(tzinfo=instant.tzinfo or UTC)
 
 
-def _show(row: dict[str, Any], available_seats: int) -> Show:
-    names = ("screen_name", "total_seats", "seats_per_row", "movie_id")
-    show: Any = Show(id=row["show_id"], date_time=_instant(row["date_time"]), **{name: row[name] for name in names})
-    show.movie = Movie(id=row["movie_id"], title=row["title"], duration_minutes=row["duration_minutes"])
-    show.available_seats = available_seats
-    return show  # type: ignore[no-any-return]
+def _show(row: dict[str, Any]) -> Show:
+    movie = Movie(id=row["movie_id"], title=row["title"], duration_minutes=row["duration_minutes"])
+    columns = {name: row[name] for name in ("screen_name", "total_seats", "seats_per_row")}
+    return Show(id=row["show_id"], movie=movie, date_time=_instant(row["date_time"]), **columns)
 
 
 def _booking(row: dict[str, Any]) -> Booking:

@@ -1,4 +1,4 @@
-"""Live seat maps: a thread reads the watched shows, and sends what has changed to their subscribers.
+"""Live seat maps: a thread reads shows and sends changes to subscribers.
 
 It reads five times a second, and finds each change, whatever made it: this process, another one, SQL by hand, or a hold
 that expires. So what writes need not know of it, and a change reaches a subscriber within a second.
@@ -24,19 +24,19 @@ from reservations.seat_map import SeatMap, read_seat_maps, read_version, seat_ma
 log = logging.getLogger(__name__)
 
 POLL = 0.2  # seconds between two reads
-LONGEST_POLL = 0.6  # with the reads before and after, and sending, less than a second
+MAX_POLL = 0.6  # with the reads before and after, and sending, less than a second
 PAUSE_PER_READ = 5  # times as long as the last read took, so that reading takes a small part of the time
 PAUSE_PER_EVENT = 0.0005  # seconds for each subscription that was just woken, so that sending does as well
 WOKEN_TOGETHER = 50  # subscriptions, before the event loop turns to other work
-MOST_RENDERERS = 20  # of a show: each change is rendered by each
-MOST_RENDERED = 40  # differences to the newest map that are cached for a show
+MAX_RENDERERS = 20  # of a show: each change is rendered by each
+MAX_RENDERED = 40  # differences to the newest map that are cached for a show
 
 Render = Callable[[SeatMap], bytes]
 """Renders the ``changed`` seats of a map. Equal ones give equal results, so that one is asked for all."""
 
 
 def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscription":
-    """Watch the seats of a show from a version on; None stands for all seats.
+    """Watch the seats of a show from a version on.
 
     :raises NotFound: there is no such show.
     :raises Invalid: ``since`` is no version of a map.
@@ -45,7 +45,7 @@ def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscripti
     earlier = read_version(since)
     seats = seat_map(show_id=show_id)
     newest = poller.newest.setdefault(show_id, RenderedMap(seats))
-    if newest.state != seats.state:
+    if newest.seats.state != seats.state:
         newest = RenderedMap(seats)
     subscription = Subscription(show_id, newest, earlier, render)
     poller.add(subscription)
@@ -53,18 +53,17 @@ def subscribe(*, show_id: int, since: str | None, render: Render) -> "Subscripti
 
 
 class RenderedMap:
-    """A map of a show, and the differences to it that were rendered."""
+    """A map of a show, with the rendered differences to it."""
 
     def __init__(self, seats: SeatMap) -> None:
         self.seats = seats
-        self.state = seats.state
         self.rendered: dict[tuple[bytes | None, Render], bytes] = {}
 
     def render(self, earlier: bytes | None, render: Render) -> bytes:
         """Render the difference from an earlier state; from None, all seats."""
         piece = self.rendered.get((earlier, render))
         if piece is None:
-            if len(self.rendered) >= MOST_RENDERED:
+            if len(self.rendered) >= MAX_RENDERED:
                 self.rendered.clear()
             piece = render(self.seats.changes_since(earlier))
             self.rendered[earlier, render] = piece
@@ -72,12 +71,12 @@ class RenderedMap:
 
 
 class Subscription:
-    """A subscriber to a show. Once it is open, it belongs to the event loop."""
+    """A subscriber to a show; once open, the event loop owns it."""
 
     def __init__(self, show_id: int, newest: RenderedMap, earlier: bytes | None, render: Render) -> None:
         self.show_id, self.render = show_id, render
         self.first = newest.render(earlier, render)
-        self.sent = newest.state
+        self.sent = newest.seats.state
         self.newest = newest  # read after what was sent; replaced by the poller
         self.is_over = False
         self.wake: Callable[[], None] = lambda: None
@@ -87,11 +86,11 @@ class Subscription:
 
     def take(self) -> bytes | None:
         newest = self.newest
-        if self.sent == newest.state:
+        if self.sent == newest.seats.state:
             return None
         piece = newest.rendered.get((self.sent, self.render))
         if piece is not None:
-            self.sent = newest.state
+            self.sent = newest.seats.state
         else:  # The client was slow, and has skipped a map. It waits, and not the event loop.
             rendering = asyncio.get_running_loop().run_in_executor(None, newest.render, self.sent, self.render)
             rendering.add_done_callback(lambda _: self.wake())
@@ -102,7 +101,10 @@ class Subscription:
 
 
 class Poller:
-    """The thread that reads the watched shows. It begins with the first subscription and ends after the last."""
+    """The thread that reads the watched shows.
+
+    It begins with the first subscription and ends after the last.
+    """
 
     def __init__(self) -> None:
         self.loop: asyncio.AbstractEventLoop | None = None  # that all streams of the process live in
@@ -114,7 +116,7 @@ class Poller:
     def add(self, subscription: Subscription) -> None:
         with self._lock:
             by_renderer = self.subscriptions.get(subscription.show_id, {})
-            if subscription.render not in by_renderer and len(by_renderer) >= MOST_RENDERERS:
+            if subscription.render not in by_renderer and len(by_renderer) >= MAX_RENDERERS:
                 raise Overloaded
             self.subscriptions[subscription.show_id] = by_renderer
             by_renderer.setdefault(subscription.render, set()).add(subscription)
@@ -148,17 +150,17 @@ class Poller:
                     log.warning("live seat maps have to wait for the database: %s", type(fault).__name__)
                 has_failed = True
             took = time.monotonic() - began
-            time.sleep(min(max(POLL, PAUSE_PER_READ * took, PAUSE_PER_EVENT * woken), LONGEST_POLL))
+            time.sleep(min(max(POLL, PAUSE_PER_READ * took, PAUSE_PER_EVENT * woken), MAX_POLL))
         connection.close()
 
     def _watched(self) -> dict[int, list[Subscription]]:
-        """Give the subscriptions that were added before the next read; if there are none, the thread ends."""
+        """Give the subscriptions by show; without any, the thread ends."""
         with self._lock:
             self._is_running = bool(self.subscriptions)
             return {show_id: [*chain(*each.values())] for show_id, each in self.subscriptions.items()}
 
     def _poll(self, watched: dict[int, list[Subscription]]) -> int:
-        """Read the shows, and wake the subscriptions that were sent another map; return how many."""
+        """Read the shows and wake late subscriptions; return how many."""
         maps = read_seat_maps(watched)
         newest = {show_id: self._rendered(seats, watched[show_id]) for show_id, seats in maps.items()}
         late = []
@@ -166,7 +168,7 @@ class Poller:
             for subscription in subscriptions:
                 subscription.is_over = show_id not in newest
                 subscription.newest = newest.get(show_id, subscription.newest)
-                if subscription.is_over or subscription.sent != subscription.newest.state:
+                if subscription.is_over or subscription.sent != subscription.newest.seats.state:
                     late.append(subscription)
         self.newest = newest
         if late and self.loop:
@@ -175,14 +177,14 @@ class Poller:
         return len(late)
 
     def _rendered(self, seats: SeatMap, subscriptions: list[Subscription]) -> RenderedMap:
-        """Render what has changed since the last read, as most subscriptions are sent it."""
+        """Render what has changed since the last read."""
         before = self.newest.get(seats.show.pk)
-        if before and before.state == seats.state:
+        if before and before.seats.state == seats.state:
             return before
         newest = RenderedMap(seats)
         if before:
             for render in {subscription.render for subscription in subscriptions}:
-                newest.render(before.state, render)
+                newest.render(before.seats.state, render)
         return newest
 
 
@@ -190,7 +192,10 @@ poller = Poller()
 
 
 def _wake_some(subscriptions: Iterator[Subscription]) -> None:
-    """Wake a few subscriptions, and the others after the loop has turned to other work."""
+    """Wake a few subscriptions now, and the others a little later.
+
+    The event loop turns to other work between.
+    """
     some = [*islice(subscriptions, WOKEN_TOGETHER)]
     for subscription in some:
         subscription.wake()

@@ -10,14 +10,14 @@ from django.db.models.functions import Now
 
 from catalog.models import MAX_SEATS, Show, seat_label
 
-LONGEST_REASON = 200  # characters
+MAX_REASON_LENGTH = 200  # characters
 
 C = TypeVar("C", bound="Claim")
 
 
 class ClaimQuerySet(models.QuerySet[C]):
     def on_seats(self, show_id: int) -> "ClaimQuerySet[C]":
-        """Keep the claims that occupy seats of a show: no history, no expired holds."""
+        """Keep the claims that occupy seats of a show."""
         return self.filter(show=show_id, status__in=Claim.LIVE).exclude(status=Claim.Status.HELD, expires_at__lte=Now())
 
     def expired(self) -> "ClaimQuerySet[C]":
@@ -25,26 +25,22 @@ class ClaimQuerySet(models.QuerySet[C]):
         return self.filter(status=Claim.Status.HELD, expires_at__lte=Now())
 
     def free(self) -> int:
-        """Turn the claims into history that belongs to no hold; return how many."""
+        """Turn claims into history without a hold; return how many."""
         return self.update(status=Claim.Status.FREED, expires_at=None, hold=None)
 
-    def live(self) -> "ClaimQuerySet[C]":
-        """Keep the bookings that are not cancelled."""
-        return self.filter(status=Claim.Status.BOOKED)
-
     def with_status(self, status: str | None) -> "ClaimQuerySet[C]":
-        """Keep the claims of this status; all of them if it is None."""
+        """Keep the claims of this status, or all (None)."""
         return self if status is None else self.filter(status=status)
 
     def upcoming(self, is_upcoming: bool | None) -> "ClaimQuerySet[C]":
-        """Keep the claims on shows that have not begun, or have; all of them if it is None."""
+        """Keep the claims on shows to come, on others, or all (None)."""
         if is_upcoming is None:
             return self
         return self.filter(show__date_time__gt=Now()) if is_upcoming else self.filter(show__date_time__lte=Now())
 
 
 def protect_bookings(collector: Any, field: Any, claims: Any, using: str) -> None:
-    """``on_delete`` of an account: bookings protect it, other claims are deleted with it."""
+    """``on_delete`` of an account: bookings protect it, other claims do not."""
     _protect(claims.filter(status__in=BookingStatus.values), collector, field, claims, using)
 
 
@@ -81,7 +77,7 @@ class HoldQuerySet(models.QuerySet["Hold"]):
 
 
 class Hold(models.Model):
-    """Seats that an account keeps for some minutes before it books them.
+    """Seats that an account reserves for some minutes before booking them.
 
     Its claims have the seats and the time of expiry. When it is confirmed, they become bookings.
     """
@@ -164,7 +160,10 @@ class Claim(models.Model):
     )
     expires_at = models.DateTimeField(null=True, help_text="When the hold runs out, by the database's clock.")
     reason = models.CharField(
-        max_length=LONGEST_REASON, default="", db_default="", help_text="Why the seat is not sold; 1 to 200 characters."
+        max_length=MAX_REASON_LENGTH,
+        default="",
+        db_default="",
+        help_text="Why the seat is not sold; 1 to 200 characters.",
     )
     changed = models.BigIntegerField(
         default=0, db_default=0, editable=False, help_text="Stamped by triggers: see reservations.seat_maps."
@@ -212,32 +211,29 @@ class Claim(models.Model):
         return seat_label(self.seat_number, self.show.seats_per_row)
 
 
-class BookingManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
+class ProxyManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
+    """Finds the claims whose status is one of the proxy's."""
+
     def get_queryset(self) -> Any:
-        return super().get_queryset().filter(status__in=BookingStatus.values)
+        return super().get_queryset().filter(status__in=self.model.statuses)
 
 
 class Booking(Claim):
     """A claim that was sold; a cancelled one stays as history."""
 
-    Status = BookingStatus  # type: ignore[assignment,misc]
-
-    objects = BookingManager()  # type: ignore[misc]
+    statuses = BookingStatus.values
+    objects = ProxyManager()  # type: ignore[misc]
 
     class Meta:
         proxy = True
         ordering = ["-created_at", "-id"]
 
 
-class BlockedSeatManager(models.Manager.from_queryset(ClaimQuerySet)):  # type: ignore[misc]
-    def get_queryset(self) -> Any:
-        return super().get_queryset().filter(status=Claim.Status.BLOCKED)
-
-
 class BlockedSeat(Claim):
     """A seat that is not sold: a house seat, a broken chair."""
 
-    objects = BlockedSeatManager()  # type: ignore[misc]
+    statuses = (Claim.Status.BLOCKED,)
+    objects = ProxyManager()  # type: ignore[misc]
 
     class Meta:
         proxy = True

@@ -1,4 +1,4 @@
-"""Seat maps: the state of every seat of a show, and what has changed since an earlier map.
+"""Seat maps: the state of every seat, and changes between maps.
 
 The version of a map is the map itself: the states of all seats, compressed, as text. What has changed since a version
 is the difference between two maps. So nothing has to be recorded when a seat changes, no order of transactions and no
@@ -77,11 +77,14 @@ class SeatMap:
 
     @cached_property
     def state(self) -> bytes:
-        """The content of the version: a byte for the seats in a row, then the codes."""
+        """The content of the version: seats in a row, then the codes."""
         return bytes([self.show.seats_per_row]) + self.codes
 
     def changes_since(self, earlier: bytes | None) -> "SeatMap":
-        """Keep the seats that differ from an earlier state; all seats if there is none, or the layout differs."""
+        """Keep the seats that differ from an earlier state.
+
+        All seats do, if there is no earlier state or its layout differs.
+        """
         now = self.state
         if earlier is None or len(earlier) != len(now) or earlier[0] != now[0]:
             return self
@@ -108,7 +111,7 @@ class SeatMap:
         return [SeatRow(row_label(row), seats) for row, seats in rows.items()]
 
     def seats(self) -> Iterator[Seat]:
-        """Give all seats in the order of their numbers, or those that have changed."""
+        """Give the seats in order: all, or those that have changed."""
         labels = labels_of(len(self.codes), self.show.seats_per_row)
         numbers = range(1, len(self.codes) + 1) if self.changed is None else sorted(self.changed)
         for number in numbers:
@@ -117,7 +120,7 @@ class SeatMap:
 
 
 def read_version(version: str | None) -> bytes | None:
-    """Give the state of the map that has this version; of None, None.
+    """Give the state of the map that has this version.
 
     :raises Invalid: it is no version of a map.
     """
@@ -134,7 +137,9 @@ def read_version(version: str | None) -> bytes | None:
 
 
 def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None = None) -> SeatMap:
-    """Read the seats of a show, as ``viewer`` sees them: one statement, which checks the account as well.
+    """Read the seats of a show as ``viewer`` sees them.
+
+    One statement reads them and checks the account.
 
     :raises NotFound: there is no such show.
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
@@ -154,7 +159,9 @@ def seat_map(*, show_id: int, viewer: Account | None = None, since: str | None =
 
 
 def seat_maps(shows: Iterable[Show], *, viewer: int | None = None, since: str | None = None) -> dict[int, SeatMap]:
-    """Read the seats of many shows in one statement, by the shows' numbers; the viewer's account was checked before.
+    """Read the seats of many shows in one statement, by show id.
+
+    The viewer's account was checked before.
 
     :raises Invalid: ``since`` is no version of a map.
     """
@@ -209,7 +216,9 @@ _DIALECTS = {
 def read_seat_maps(
     show_ids: Collection[int], *, viewer: int | None = None, fingerprint: str | None = None
 ) -> dict[int, SeatMap]:
-    """Read whole maps in one statement, by the shows' numbers; with a fingerprint, check the viewer's account too.
+    """Read whole maps in one statement, by show id.
+
+    With a fingerprint, the statement checks the viewer's account too.
 
     :raises AccountInactive: the account was deleted, deactivated or given a new password.
     """

@@ -1,4 +1,4 @@
-"""Which free seats are the best for a party: the algorithm, without the database.
+"""The algorithm that selects the best free seats for a party.
 
 Seats are numbered from 1, row by row; row 0 is the one nearest the screen, and the last row may be shorter. Two seats
 are adjacent if their numbers follow each other within one row. The order of preference, the first difference deciding:
@@ -29,10 +29,10 @@ Choice = tuple[int, int, tuple[int, ...]]
 def select_seats(
     free: Collection[int], *, total_seats: int, seats_per_row: int, quantity: int, allow_split: bool = False
 ) -> list[int] | None:
-    """Choose the best `quantity` (1 or more) of the free seats, ascending; None if no such choice is to be had.
+    """Choose the best `quantity` of the free seats, or None.
 
-    `free` names each free seat of the show once, in any order. With `allow_split` there is a choice whenever that many
-    seats are free.
+    `quantity` is 1 or more. `free` names each free seat of the show once, in any order. With `allow_split` there is a
+    choice whenever that many seats are free.
     """
     runs = _runs(free, seats_per_row)
     distances = _distances(total_seats, seats_per_row)
@@ -43,12 +43,12 @@ def select_seats(
 
 
 def largest_block(free: Collection[int], *, seats_per_row: int) -> int:
-    """Return the length of the longest run of adjacent free seats in one row."""
+    """Return the length of the longest run of adjacent free seats."""
     return max(map(len, _runs(free, seats_per_row)), default=0)
 
 
 def _runs(free: Collection[int], seats_per_row: int) -> list[range]:
-    """Group the seats into runs of adjacent ones, from the first to the last."""
+    """Group the seats into runs of adjacent ones."""
     seats = sorted(free)
     firsts = [seat for before, seat in zip([0, *seats], seats, strict=False) if _is_gap(before, seat, seats_per_row)]
     lasts = [seat for seat, after in zip(seats, [*seats[1:], 0], strict=False) if _is_gap(seat, after, seats_per_row)]
@@ -60,7 +60,7 @@ def _is_gap(seat: int, following: int, seats_per_row: int) -> bool:
 
 
 def _distances(total_seats: int, seats_per_row: int) -> list[int]:
-    """List the distance of every seat, as defined above, at the index of its number."""
+    """List the distance of every seat, at the index of its number."""
     rows = -(-total_seats // seats_per_row)
     across = [9 * (2 * column - (seats_per_row - 1)) ** 2 for column in range(seats_per_row)]
     back = [4 * (3 * row - 2 * (rows - 1)) ** 2 for row in range(rows)]
@@ -96,7 +96,7 @@ def _best_parts(runs: list[range], distances: list[int], seats_per_row: int, qua
 
 
 def _closest_rows(runs: list[range], seats_per_row: int, quantity: int) -> Iterator[list[range]]:
-    """Give the runs of every stretch of rows that has seats enough and is as short as any that has."""
+    """Give the runs of each shortest stretch of rows with enough seats."""
     row_of_run = [(run.start - 1) // seats_per_row for run in runs]
     row_of_seat = [row for row, run in zip(row_of_run, runs, strict=True) for _ in run]
     stretches = set(zip(row_of_seat, row_of_seat[quantity - 1 :], strict=False))
@@ -107,7 +107,10 @@ def _closest_rows(runs: list[range], seats_per_row: int, quantity: int) -> Itera
 
 
 def _lower_bound(runs: list[range], distances: list[int], quantity: int) -> Choice:
-    """Give a lower bound of all choices among these runs: the fewest parts, and the nearest seats in any parts."""
+    """Give a lower bound of all choices among these runs.
+
+    It has the fewest parts, and the nearest seats in any parts.
+    """
     longest_first = sorted(map(len, runs), reverse=True)
     parts = 1 + bisect_left(list(accumulate(longest_first)), quantity)
     nearest = sorted(map(distances.__getitem__, chain.from_iterable(runs)))[:quantity]
@@ -115,7 +118,10 @@ def _lower_bound(runs: list[range], distances: list[int], quantity: int) -> Choi
 
 
 def _best_choice(runs: list[range], distances: list[int], quantity: int) -> Choice:
-    """Choose in the fewest parts, then the nearest, seat by seat: `best[n]` is the best choice of n seats so far."""
+    """Choose the fewest parts, then the nearest seats.
+
+    Seat by seat: `best[n]` is the best choice of n seats so far.
+    """
     best: dict[int, Choice] = {0: (0, 0, ())}
     for run in runs:
         ending: dict[int, Choice] = {}  # the best choice of n seats that ends with the seat just passed

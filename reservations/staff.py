@@ -1,7 +1,9 @@
-"""Changes by staff: shows and blocked seats. Each takes the lock that bookings share, so they wait for each other."""
+"""Changes by staff: shows and blocked seats.
+
+Each takes the lock that bookings share, so they wait for each other.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError
@@ -13,30 +15,22 @@ from catalog.models import Movie, Show
 from core.database import durable_transaction
 from core.errors import NotFound, Protected
 from reservations.availability import with_available_seats
+from reservations.best_seats import validate_seat_numbers
 from reservations.errors import SeatOutOfRange, SeatsInUse, SeatsUnavailable
 from reservations.models import BlockedSeat, Claim
 
 MAX_BLOCKED_AT_ONCE = 100
 
 
-def add_show(
-    *, movie_id: int, screen_name: str, date_time: datetime, total_seats: int, seats_per_row: int = 10
-) -> Show:
-    """Add a show of a movie; return it with its movie and ``available_seats``.
+def add_show(*, movie_id: int, **fields: Any) -> Show:
+    """Add a show; return it with its movie and ``available_seats``.
 
     :raises NotFound: there is no such movie.
     """
     if not Movie.objects.filter(pk=movie_id).exists():
         raise NotFound
-    show = Show(
-        movie_id=movie_id,
-        screen_name=screen_name,
-        date_time=date_time,
-        total_seats=total_seats,
-        seats_per_row=seats_per_row,
-    )
     try:
-        return _insert(show)
+        return _insert(Show(movie_id=movie_id, **fields))
     # The movie was deleted at the same moment: the show is read without one, or the foreign key notices at COMMIT.
     except (Show.DoesNotExist, IntegrityError) as error:
         raise NotFound from error
@@ -48,7 +42,7 @@ def change_show(*, show_id: int, **changes: Any) -> Show:
 
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above the new ``total_seats`` is booked or held.
-    :raises Busy: bookings kept the show locked for too long.
+    :raises Busy: bookings had the show locked for too long.
     """
     show = lock_show(show_id=show_id, total_seats=changes.get("total_seats"))
     for field, value in changes.items():
@@ -60,20 +54,20 @@ def change_show(*, show_id: int, **changes: Any) -> Show:
 
 
 def delete_show(*, show_id: int) -> None:
-    """Delete a show that never had a booking and has no live hold.
+    """Delete a show without bookings, past or live, and live holds.
 
     :raises NotFound: there is no such show.
     :raises Protected: it has bookings, live or cancelled, or a live hold.
-    :raises Busy: bookings kept the show locked for too long.
+    :raises Busy: bookings had the show locked for too long.
     """
     try:
-        _delete(show_id)
+        durable_transaction(lambda: lock_show(show_id=show_id).delete())()
     except (ProtectedError, IntegrityError) as error:
         raise Protected from error
 
 
 def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
-    """Lock a show against bookings until the transaction ends, and check its new number of seats.
+    """Lock a show against bookings, and check its new number of seats.
 
     :raises NotFound: there is no such show.
     :raises SeatsInUse: a seat above ``total_seats`` is booked or held.
@@ -91,7 +85,10 @@ def lock_show(*, show_id: int, total_seats: int | None = None) -> Show:
 
 
 def release_claims_outside_show(show: Show) -> None:
-    """After a change of the show: end holds when it begins, and free claims on seats that it no longer has."""
+    """Adapt the claims on a show that was changed.
+
+    Holds end when it begins, and held and blocked seats that it no longer has are freed.
+    """
     held = Claim.objects.filter(show=show, status=Claim.Status.HELD)
     held.filter(expires_at__gt=show.date_time).update(expires_at=Least(F("expires_at"), Value(show.date_time)))
     beyond = Claim.objects.filter(show=show, seat_number__gt=show.total_seats)
@@ -102,29 +99,23 @@ def release_claims_outside_show(show: Show) -> None:
 def block_seats(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> list[BlockedSeat]:
     """Block seats of a show, all or none.
 
+    :raises Invalid: there are not 1 to 100 different seats.
     :raises NotFound: there is no such show.
     :raises SeatOutOfRange: the show has not all of these seats.
     :raises SeatsUnavailable: some are booked, held or blocked already; it names them.
-    :raises Busy: bookings kept the show locked for too long.
+    :raises Busy: bookings had the show locked for too long.
     """
     check_seats_to_block(show_id=show_id, seat_numbers=seat_numbers)
     return write_blocks(show_id=show_id, seat_numbers=seat_numbers, reason=reason)
 
 
-@durable_transaction
-def unblock_seat(*, show_id: int, seat_number: int) -> None:
-    """Unblock a seat: it is on sale again.
-
-    :raises NotFound: there is no such show, or the seat is not blocked.
-    """
-    unblock(show_id=show_id, seat_number=seat_number)
-
-
 def check_seats_to_block(*, show_id: int, seat_numbers: Sequence[int]) -> None:
-    """Lock a show until the transaction ends, and check that these seats can be blocked.
+    """Lock a show, and check that these seats can be blocked.
 
+    :raises Invalid: there are not 1 to 100 different seats.
     :raises NotFound, SeatOutOfRange, SeatsUnavailable: as for blocking them.
     """
+    validate_seat_numbers(seat_numbers, most=MAX_BLOCKED_AT_ONCE)
     show = lock_show(show_id=show_id)
     if not all(1 <= number <= show.total_seats for number in seat_numbers):
         raise SeatOutOfRange(min=1, max=show.total_seats)
@@ -145,12 +136,16 @@ def write_blocks(*, show_id: int, seat_numbers: Sequence[int], reason: str) -> l
 
 
 def unblock(*, show_id: int, seat_number: int) -> None:
-    """Unblock a seat, within a transaction.
+    """Put a blocked seat on sale again, within a transaction.
 
     :raises NotFound: there is no such show, or the seat is not blocked.
     """
     if not _blocked(show_id).filter(seat_number=seat_number).update(status=Claim.Status.FREED):
         raise NotFound
+
+
+unblock_seat = durable_transaction(unblock)
+"""Put a blocked seat on sale again, in a transaction of its own."""
 
 
 def blocked_seats_of(*, show_id: int) -> list[BlockedSeat]:
@@ -175,11 +170,9 @@ def _insert(show: Show) -> Show:
 
 
 def _read(show_id: int) -> Show:
-    """Read a show as it is answered, within the transaction: after COMMIT, a failure would look like a refusal."""
+    """Read a show as it is answered, within the transaction.
+
+    After COMMIT, a failure would look like a refusal.
+    """
     show: Show = with_available_seats(Show.objects.select_related("movie")).get(pk=show_id)
     return show
-
-
-@durable_transaction
-def _delete(show_id: int) -> None:
-    lock_show(show_id=show_id).delete()

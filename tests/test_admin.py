@@ -233,7 +233,7 @@ class TestShows:
             Booking.objects.create(user=alice, show=show, seat_number=1, created_at=show.date_time)
             return show
 
-        monkeypatch.setattr("reservations.admin.lock_show", book_and_lock)
+        monkeypatch.setattr("reservations.staff.lock_show", book_and_lock)
         response = admin.post(self.url(show, "delete"), {"post": "yes"})
         assert response.status_code == 302
         assert "something else changed at the same moment" in told(response)
@@ -247,7 +247,7 @@ class TestShows:
         def gone(**_: Any) -> None:
             raise NotFound
 
-        monkeypatch.setattr("reservations.admin.lock_show", gone)
+        monkeypatch.setattr("reservations.staff.lock_show", gone)
         response = admin.post(self.url(show), show_form(movie=show.movie_id))
         assert response.context["adminform"].errors["total_seats"] == ["Not found."]
 
@@ -263,7 +263,7 @@ class TestShows:
         def locked(**_: Any) -> None:
             raise OperationalError("database is locked") from cause
 
-        monkeypatch.setattr("reservations.admin.lock_show", locked)
+        monkeypatch.setattr("reservations.staff.lock_show", locked)
         response = admin.post(self.url(show), show_form(movie=show.movie_id))
         assert (response.status_code, response["Retry-After"]) == (503, "1")
         assert isinstance(response.refusal, LockNotAvailable if cause else Busy)  # the server tries the first again
@@ -594,7 +594,7 @@ class TestManners:
         def gone(**_: Any) -> None:
             raise NotFound
 
-        monkeypatch.setattr("reservations.admin.lock_show", gone)
+        monkeypatch.setattr("reservations.staff.lock_show", gone)
         response = admin.post(f"/admin/catalog/show/{show.pk}/delete/", {"post": "yes"})
         assert (response.status_code, told(response)) == (302, "Not found.")
 

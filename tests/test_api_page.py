@@ -36,7 +36,7 @@ from reservations.api.bookings import BookingSerializer
 from reservations.api.holds import HoldSerializer
 from reservations.api.seats import BlockedSeatSerializer, SeatMapSerializer
 from reservations.api.shows import ShowSerializer
-from reservations.models import LONGEST_REASON
+from reservations.models import MAX_REASON_LENGTH
 from reservations.seat_map import STATES
 from reservations.staff import MAX_BLOCKED_AT_ONCE
 from tests.test_house import ROOT
@@ -258,7 +258,7 @@ LIMITS: dict[str, Callable[[], list[float]]] = {
     "seats of a show": lambda: [1, MAX_SEATS],
     "seats of a row": lambda: [1, MAX_SEATS_PER_ROW, Show._meta.get_field("seats_per_row").default],
     "seats booked, held or looked for together": lambda: [1, best_seats.MAX_SEATS_AT_ONCE],
-    "seats blocked together": lambda: [1, MAX_BLOCKED_AT_ONCE, 1, LONGEST_REASON],
+    "seats blocked together": lambda: [1, MAX_BLOCKED_AT_ONCE, 1, MAX_REASON_LENGTH],
     "alternatives to a show": lambda: [best_seats._ALTERNATIVES],
     "a hold lasts": lambda: [settings.HOLD_SECONDS, settings.HOLD_LONGEST_SECONDS],
     "seats that an account holds of a show": lambda: [settings.HOLD_SEATS],

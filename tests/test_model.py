@@ -383,7 +383,7 @@ class Reservations(RuleBasedStateMachine):
 
     @invariant()
     def the_table_is_the_model(self) -> None:
-        live = dict(Booking.objects.live().filter(show=self.show).values_list("seat_number", "pk"))
+        live = dict(Booking.objects.with_status("booked").filter(show=self.show).values_list("seat_number", "pk"))
         assert live == {seat: booking for seat, (what, booking) in self.there.items() if what == "booked"}
         assert dict(Booking.objects.filter(show=self.show).values_list("pk", "user_id")) == {
             booking: self.users[user].pk for booking, user in self.owner.items()

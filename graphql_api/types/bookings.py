@@ -1,14 +1,13 @@
 """Bookings and holds as clients see them."""
 
 from datetime import datetime
-from typing import Any
 
 import strawberry
 import strawberry_django
 from django.utils import timezone
 from strawberry import auto
 
-from graphql_api.limits import list_size
+from graphql_api.limits import cost
 from graphql_api.loaders import Batch, RowField, batched_field, load_related
 from graphql_api.pagination import Order
 from graphql_api.types.catalog import Show
@@ -20,17 +19,15 @@ from reservations.holds import load_seats
 NEWEST_FIRST = Order("created_at", datetime, descending=True)
 OLDEST_FIRST = Order("created_at", datetime)
 
-BookingStatus = strawberry.enum(
-    models.BookingStatus, name="BookingStatus", description="Whether a booking has its seat."
-)
+BookingStatus = strawberry.enum(models.BookingStatus, description="Whether a booking has its seat.")
 
 
-def load_shows(batch: Batch[Any]) -> None:
+def load_shows(batch: Batch) -> None:
     load_related(batch, "show")
 
 
 @strawberry_django.type(
-    models.Booking, field_cls=RowField, name="Booking", description="An account's booking of a seat, live or cancelled."
+    models.Booking, field_cls=RowField, description="An account's booking of a seat, live or cancelled."
 )
 class Booking(Node):
     database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
@@ -46,7 +43,7 @@ class Booking(Node):
 @strawberry.type(description="The bookings that were made together.")
 class BookedSeats:
     bookings: list[Booking] = strawberry.field(
-        description="One for each seat, 1 to 10, by the seats' numbers.", metadata=list_size(MAX_SEATS_AT_ONCE)
+        description="One for each seat, 1 to 10, by the seats' numbers.", metadata=cost(items=MAX_SEATS_AT_ONCE)
     )
 
 
@@ -56,7 +53,7 @@ class HeldSeat:
     label: str = strawberry.field(description="The row and the place in it, for example B7.")
 
 
-def load_held_seats(batch: Batch[Any]) -> None:
+def load_held_seats(batch: Batch) -> None:
     """Load the seats of holds, except where the domain has given them."""
     load_shows(batch)  # which name the seats
     without = [hold for hold in batch.rows if "seat_numbers" not in hold.__dict__]
@@ -67,7 +64,7 @@ def load_held_seats(batch: Batch[Any]) -> None:
 
 
 @strawberry_django.type(
-    models.Hold, field_cls=RowField, name="Hold", description="Seats that nobody else can book until it expires."
+    models.Hold, field_cls=RowField, description="Seats that nobody else can book until it expires."
 )
 class Hold(Node):
     database_id: int = strawberry_django.field(field_cls=RowField, field_name="id", description=DATABASE_ID)
@@ -76,7 +73,7 @@ class Hold(Node):
     show: Show = batched_field(load_shows, description="The show.")
 
     seats: list[HeldSeat] = batched_field(
-        load_held_seats, description="Its seats, 1 to 10, by their numbers.", metadata=list_size(MAX_SEATS_AT_ONCE)
+        load_held_seats, description="Its seats, 1 to 10, by their numbers.", metadata=cost(items=MAX_SEATS_AT_ONCE)
     )
     expires_at: datetime = batched_field(
         load_held_seats, description="When it expires, by the service's clock; its seats are available from then on."

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import strawberry
 import strawberry_django
 from django.db.models import QuerySet
-from strawberry import auto
+from strawberry import argument, auto
 
 from catalog import models
 from graphql_api.context import Info
-from graphql_api.limits import computation, list_size, page_size
+from graphql_api.limits import PAGE_COST, cost
 from graphql_api.loaders import Batch, RowField, batch_of, batched_field, load_related
 from graphql_api.pagination import After, Connection, First, Order, Page, connect_to
 from graphql_api.types.node import DATABASE_ID, Node
@@ -33,33 +33,26 @@ class Movie(Node):
     @strawberry.field(
         # Nullable, so that a wrong argument nulls nothing above it: least of all a booking that was just made.
         description="Its shows, earliest first; null if the arguments are not valid.",
-        metadata=page_size(),
+        metadata=PAGE_COST,
     )
     def shows(
         self,
         first: First = None,
         after: After = None,
-        date: Annotated[date | None, strawberry.argument(description="Shows that begin on this day of UTC.")] = None,
-        since: Annotated[
-            datetime | None, strawberry.argument(name="from", description="Shows that begin then or later.")
-        ] = None,
-        until: Annotated[
-            datetime | None, strawberry.argument(name="to", description="Shows that begin then or earlier.")
-        ] = None,
+        date: Annotated[date | None, argument(description="Shows that begin on this day of UTC.")] = None,
+        since: Annotated[datetime | None, argument(name="from", description="Shows that begin then or later.")] = None,
+        until: Annotated[datetime | None, argument(name="to", description="Shows that begin then or earlier.")] = None,
         available_only: Annotated[
             bool | None,
-            strawberry.argument(
-                name="available", description="true: shows with an available seat; false: shows without one."
-            ),
+            argument(name="available", description="true: shows with an available seat; false: shows without one."),
         ] = None,
     ) -> Connection["Show"] | None:
         def queryset() -> QuerySet[Any]:
             shows = models.Show.objects.starting(since=since, until=until)
             return available(shows if date is None else shows.on(date), available_only)
 
-        arguments = (date, since, until, available_only)
-        movie: Any = self
-        return connect_to(movie, "movie", queryset, EARLIEST_FIRST, Page(first=first, after=after), arguments)
+        key = (date, since, until, available_only)
+        return connect_to(self, "movie", queryset, Page(EARLIEST_FIRST, first, after), key)
 
 
 @strawberry.type(description="The best seats that are available.")
@@ -73,7 +66,7 @@ class NoAdjacentSeats(Refusal):
     largest_block: int = strawberry.field(description="The most available seats that are adjacent in one row.")
     alternatives: list["Show"] = strawberry.field(
         description="Later shows of the movie that have so many together; at most 3, earliest first.",
-        metadata=list_size(3),
+        metadata=cost(items=3),
     )
 
 
@@ -83,7 +76,7 @@ BestSeatsResult = Annotated[
 ]
 
 
-def load_available_seats(batch: Batch[Any]) -> None:
+def load_available_seats(batch: Batch) -> None:
     """Count the available seats of shows, unless the domain has counted them."""
     counted = available_seats_of(show.pk for show in batch.rows if "available_seats" not in show.__dict__)
     for show in batch.rows:
@@ -106,14 +99,14 @@ class Show(Node):
     # These two are nullable for the same reason as the shows of a movie.
     @strawberry.field(
         description="Its seats now, or those that have changed since a version; null if `since` is not valid.",
-        metadata=computation(250),
+        metadata=cost(compute=250),
     )
     def seat_map(
         self,
         info: Info,
         since: Annotated[
             str | None,
-            strawberry.argument(
+            argument(
                 description="A `version` of this show's map: only seats that have changed since are answered; all of "
                 "them if their layout was changed. One that can't be read is `invalid`."
             ),
@@ -126,18 +119,15 @@ class Show(Node):
         description="The best available seats together; null if the show is gone. The same seats for the same state: "
         "one row without leaving a single seat alone, one row, then parts in rows as near as can be; among those, near "
         "the middle of the row two thirds back.",
-        metadata=computation(500),
+        metadata=cost(compute=500),
     )
     def best_seats(
         self,
         info: Info,
-        quantity: Annotated[int, strawberry.argument(description="How many; 1 to 10.")],
-        allow_split: Annotated[
-            bool, strawberry.argument(description="Whether they may be in several parts, if need be.")
-        ] = False,
+        quantity: Annotated[int, argument(description="How many; 1 to 10.")],
+        allow_split: Annotated[bool, argument(description="Whether they may be in several parts, if need be.")] = False,
     ) -> BestSeatsResult | None:
-        show: Any = self
-        return _best_seats(show, info, quantity, allow_split).get(show.pk)
+        return _best_seats(self, info, quantity, allow_split)
 
 
 def _seat_maps(show: Any, info: Info, since: str | None) -> dict[int, seat_map.SeatMap]:
@@ -150,8 +140,8 @@ def _seat_maps(show: Any, info: Info, since: str | None) -> dict[int, seat_map.S
     return batch.load_once(("seat maps", since), lambda: seat_map.seat_maps(batch.rows, viewer=viewer, since=since))
 
 
-def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict[int, Any]:
-    """Find the best seats of a show's batch, by the shows' numbers.
+def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> BestSeats | NoAdjacentSeats | None:
+    """Find the best seats of a show, for its whole batch.
 
     :raises Invalid: ``quantity`` is not 1 to 10.
     """
@@ -160,14 +150,12 @@ def _best_seats(show: Any, info: Info, quantity: int, allow_split: bool) -> dict
         best_seats.validate_quantity(quantity, name="quantity")  # before the maps are read
         maps = _seat_maps(show, info, None)
         found = best_seats.best_seats_for_maps([*maps.values()], quantity=quantity, allow_split=allow_split)
-        best = {pk: each for pk, each in found.items() if isinstance(each, best_seats.BestSeats)}
-        refusals = {pk: each for pk, each in found.items() if isinstance(each, errors.NoAdjacentSeats)}
-        return {
-            **{pk: BestSeats(seat_numbers=each.seat_numbers, labels=each.labels) for pk, each in best.items()},
-            **no_adjacent_seats(refusals),
-        }
+        refusals = no_adjacent_seats(
+            {pk: each for pk, each in found.items() if isinstance(each, errors.NoAdjacentSeats)}
+        )
+        return {pk: refusals.get(pk) or BestSeats(**vars(each)) for pk, each in found.items()}
 
-    return batch_of(show).load_once(("best seats", quantity, allow_split), load)
+    return batch_of(show).load_once(("best seats", quantity, allow_split), load).get(show.pk)
 
 
 def no_adjacent_seats(refusals: Mapping[int, errors.NoAdjacentSeats]) -> dict[int, NoAdjacentSeats]:

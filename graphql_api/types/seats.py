@@ -5,7 +5,7 @@ from enum import Enum
 import strawberry
 
 from catalog.models import MAX_SEATS_PER_ROW
-from graphql_api.limits import list_size
+from graphql_api.limits import cost
 
 
 @strawberry.enum(description="The state of a seat at a moment.")
@@ -29,7 +29,7 @@ class SeatRow:
     row: str = strawberry.field(description="Its name: A to Z, then AA.")
     seats: list[Seat] = strawberry.field(
         description="Its seats, 1 to 100, by their numbers; with `since`, those that have changed.",
-        metadata=list_size(MAX_SEATS_PER_ROW),
+        metadata=cost(items=MAX_SEATS_PER_ROW),
     )
 
 
@@ -49,5 +49,5 @@ class SeatMap:
     summary: SeatSummary = strawberry.field(description="The number of seats in each state.")
     rows: list[SeatRow] = strawberry.field(
         description="The rows, beginning at the screen; with `since`, those with seats that have changed.",
-        metadata=list_size(MAX_SEATS_PER_ROW),  # a hundred of the longest rows are the largest show
+        metadata=cost(items=MAX_SEATS_PER_ROW),  # a hundred of the longest rows are the largest show
     )

@@ -18,7 +18,7 @@ from core.api.views import APIView
 from reservations.api.seats import SeatNumberField, SeveralSeatsSerializer
 from reservations.api.shows import ShowSerializer
 from reservations.booking import BOOK, BOOK_SEVERAL, CANCEL, MOVE, book_seat, book_seats, cancel_booking, move_booking
-from reservations.models import Booking
+from reservations.models import Booking, BookingStatus
 
 
 class BookingSerializer(FastSerializer):
@@ -28,7 +28,7 @@ class BookingSerializer(FastSerializer):
     show = ShowSerializer(read_only=True)
     seat_number = serializers.IntegerField(read_only=True, min_value=1, help_text="1 to the show's `total_seats`.")
     status = serializers.ChoiceField(
-        choices=Booking.Status.choices, read_only=True, help_text="`booked` holds the seat, `cancelled` has freed it."
+        choices=BookingStatus.choices, read_only=True, help_text="`booked` holds the seat, `cancelled` has freed it."
     )
     created_at = InstantField(read_only=True, help_text="When the seat was booked.")
     cancelled_at = InstantField(
@@ -40,7 +40,7 @@ class BookingQuery(PageQuery):
     """The query parameters of one's own bookings."""
 
     status = serializers.ChoiceField(
-        choices=Booking.Status.choices, required=False, help_text="Bookings of this status."
+        choices=BookingStatus.choices, required=False, help_text="Bookings of this status."
     )
     upcoming = TrueFalseField(
         required=False, help_text="`true`: of shows that have not begun. `false`: of shows that have."
@@ -62,9 +62,8 @@ class BookSeatSerializer(SeveralSeatsSerializer):
         if not given:
             raise serializers.ValidationError({"seat_number": ["This field is required."]})
         if len(given) > 1:
-            message = "Send exactly one of seat_number, seat_numbers and best."
-            raise serializers.ValidationError({"non_field_errors": [message]})
-        return attrs
+            raise serializers.ValidationError("Send exactly one of seat_number, seat_numbers and best.")
+        return {"seat_number": attrs["seat_number"]} if "seat_number" in attrs else attrs
 
 
 class MoveSerializer(FastSerializer):
@@ -73,9 +72,23 @@ class MoveSerializer(FastSerializer):
     seat_number = SeatNumberField(help_text="A JSON integer, 1 to the show's `total_seats`.")
 
 
-class BookView(APIView):
+class VerbView(APIView):
+    """Runs verbs of the domain, which verify the account themselves."""
+
     authentication_classes = [AccessTokenAuthentication]
 
+    def arguments(self) -> dict[str, Any]:
+        """Give what each verb takes: the account, the key and the body."""
+        body = self.validated_data() if self.declared.request else {}
+        return {"user": self.request.user, "idempotency_key": self.request.headers.get("Idempotency-Key"), **body}
+
+    def respond(self, serializer: type[FastSerializer], outcome: Any) -> Response:
+        """Answer with the declared status, and mark a replay."""
+        data = serializer(outcome, many=isinstance(outcome, list)).data
+        return Response(data, status=self.declared.status, headers=replay_headers(outcome))
+
+
+class BookView(VerbView):
     @operation(
         "bookSeat",
         "Book a seat",
@@ -90,17 +103,11 @@ class BookView(APIView):
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """A 201 is durable: the seat is yours. Of many who want one seat, one gets it. To `seat_number` the answer is
         the booking; to `seat_numbers` and to `best` it is a list of bookings, all or none."""
-        serializer = BookSeatSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        seats, key = serializer.validated_data, request.headers.get("Idempotency-Key")
-        if "seat_number" in seats:
-            number = seats["seat_number"]
-            booking = book_seat(user=request.user, show_id=show_id, seat_number=number, idempotency_key=key)
-            return Response(BookingSerializer(booking).data, status=201, headers=replay_headers(booking))
+        arguments = self.arguments()
+        if "seat_number" in arguments:
+            return self.respond(BookingSerializer, book_seat(show_id=show_id, **arguments))
         self.metric = "book_seats"
-        bookings = book_seats(user=request.user, show_id=show_id, idempotency_key=key, **seats)
-        data = BookingSerializer(bookings, many=True).data
-        return Response(data, status=201, headers=replay_headers(bookings))
+        return self.respond(BookingSerializer, book_seats(show_id=show_id, **arguments))
 
 
 class BookingView(APIView):
@@ -113,40 +120,28 @@ class BookingView(APIView):
         return Response(BookingSerializer(get_object_or_404(bookings, pk=booking_id)).data)
 
 
-class CancelView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class CancelView(VerbView):
     @operation("cancelBooking", "Cancel a booking", response=BookingSerializer, verb=CANCEL)
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own. The seat is free at once, and the booking stays as history."""
-        key = request.headers.get("Idempotency-Key")
-        booking = cancel_booking(user=request.user, booking_id=booking_id, idempotency_key=key)
-        return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
+        return self.respond(BookingSerializer, cancel_booking(booking_id=booking_id, **self.arguments()))
 
 
-class MoveView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class MoveView(VerbView):
     @operation(
         "moveBooking", "Move a booking to another seat", request=MoveSerializer, response=BookingSerializer, verb=MOVE
     )
     def post(self, request: AuthenticatedRequest, booking_id: int) -> Response:
         """One's own, to another seat of the same show. The booking has the one seat or the other at any moment, and
         keeps its id."""
-        serializer = MoveSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        seat, key = serializer.validated_data, request.headers.get("Idempotency-Key")
-        booking = move_booking(user=request.user, booking_id=booking_id, idempotency_key=key, **seat)
-        return Response(BookingSerializer(booking).data, headers=replay_headers(booking))
+        return self.respond(BookingSerializer, move_booking(booking_id=booking_id, **self.arguments()))
 
 
 class MyBookingsView(APIView):
     @operation("listMyBookings", "List one's own bookings", query=BookingQuery, response=BookingSerializer(many=True))
     def get(self, request: AuthenticatedRequest) -> Response:
         """A plain array, newest first."""
-        serializer = BookingQuery(data=request.query_params)
-        serializer.is_valid(raise_exception=True)
-        query = serializer.validated_data
+        query = self.validated_data()
         bookings = (
             Booking.objects.filter(user=request.user.pk)
             .with_status(query.get("status"))

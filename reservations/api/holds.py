@@ -4,9 +4,8 @@ from django.db.models import Prefetch
 from rest_framework import serializers
 from rest_framework.response import Response
 
-from catalog.models import MAX_SEATS
 from core.accounts import user_of
-from core.api.authentication import AccessTokenAuthentication, AuthenticatedRequest
+from core.api.authentication import AuthenticatedRequest
 from core.api.exceptions import replay_headers
 from core.api.fields import InstantField
 from core.api.operations import operation
@@ -15,17 +14,14 @@ from core.api.serializers import FastSerializer
 from core.api.views import APIView
 from core.errors import NotFound
 from reservations import holds
-from reservations.api.bookings import BookingSerializer
-from reservations.api.seats import SeveralSeatsSerializer
+from reservations.api.bookings import BookingSerializer, VerbView
+from reservations.api.seats import NamedSeatSerializer, SeveralSeatsSerializer
 from reservations.api.shows import ShowSerializer
 from reservations.models import Hold, HoldQuerySet
 
 
-class HeldSeatSerializer(FastSerializer):
+class HeldSeatSerializer(NamedSeatSerializer):
     """A seat of a hold."""
-
-    seat_number = serializers.IntegerField(min_value=1, max_value=MAX_SEATS)
-    label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
 
 
 class HoldSerializer(FastSerializer):
@@ -38,25 +34,17 @@ class HoldSerializer(FastSerializer):
     expires_at = InstantField(help_text="When the hold runs out: never after the show's beginning.")
 
 
-class HoldsView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class HoldsView(VerbView):
     @operation(
         "holdSeats", "Hold seats", request=SeveralSeatsSerializer, response=HoldSerializer, status=201, verb=holds.HOLD
     )
     def post(self, request: AuthenticatedRequest, show_id: int) -> Response:
         """The seats are nobody else's for ten minutes, but never beyond the show's beginning; all are held or none.
         One account may hold ten seats of a show."""
-        serializer = SeveralSeatsSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        key = request.headers.get("Idempotency-Key")
-        hold = holds.hold_seats(user=request.user, show_id=show_id, idempotency_key=key, **serializer.validated_data)
-        return Response(HoldSerializer(hold).data, status=201, headers=replay_headers(hold))
+        return self.respond(HoldSerializer, holds.hold_seats(show_id=show_id, **self.arguments()))
 
 
-class HoldView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class HoldView(VerbView):
     @operation("getHold", "Get a hold", response=HoldSerializer)
     def get(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """One's own, while it can be confirmed; any other is `not_found`."""
@@ -69,39 +57,29 @@ class HoldView(APIView):
     @operation("releaseHold", "Release a hold", verb=holds.RELEASE)
     def delete(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """One's own. The seats are free at once."""
-        key = request.headers.get("Idempotency-Key")
-        released = holds.release_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
+        released = holds.release_hold(hold_id=hold_id, **self.arguments())
         return Response(status=204, headers=replay_headers(released))
 
 
-class ConfirmView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class ConfirmView(VerbView):
     @operation("confirmHold", "Confirm a hold", response=BookingSerializer(many=True), status=201, verb=holds.CONFIRM)
     def post(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """Its seats are booked, all of them. To confirm again is answered with the same bookings."""
-        key = request.headers.get("Idempotency-Key")
-        bookings = holds.confirm_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
-        data = BookingSerializer(bookings, many=True).data
-        return Response(data, status=201, headers=replay_headers(bookings))
+        return self.respond(BookingSerializer, holds.confirm_hold(hold_id=hold_id, **self.arguments()))
 
 
-class ExtendView(APIView):
-    authentication_classes = [AccessTokenAuthentication]
-
+class ExtendView(VerbView):
     @operation("extendHold", "Extend a hold", response=HoldSerializer, verb=holds.EXTEND)
     def post(self, request: AuthenticatedRequest, hold_id: int) -> Response:
         """Ten minutes from now, but at most thirty from the first, and never beyond the show's beginning."""
-        key = request.headers.get("Idempotency-Key")
-        hold = holds.extend_hold(user=request.user, hold_id=hold_id, idempotency_key=key)
-        return Response(HoldSerializer(hold).data, headers=replay_headers(hold))
+        return self.respond(HoldSerializer, holds.extend_hold(hold_id=hold_id, **self.arguments()))
 
 
 class MyHoldsView(APIView):
     @operation("listMyHolds", "List one's own holds", query=PageQuery, response=HoldSerializer(many=True))
     def get(self, request: AuthenticatedRequest) -> Response:
         """A plain array of those that can be confirmed, the first to run out first."""
-        PageQuery(data=request.query_params).is_valid(raise_exception=True)
+        self.validated_data()
         live = Hold.objects.filter(user=request.user.pk).live().first_to_expire()
         paginator = LimitOffsetPagination()
         page = paginator.paginate_queryset(live, request, view=self)

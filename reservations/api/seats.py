@@ -23,47 +23,27 @@ from reservations import staff
 from reservations.api.shows import ShowSerializer
 from reservations.best_seats import MAX_SEATS_AT_ONCE, best_seats
 from reservations.errors import NoAdjacentSeats, SeatOutOfRange, SeatsUnavailable
-from reservations.models import LONGEST_REASON
+from reservations.models import MAX_REASON_LENGTH
 from reservations.seat_map import STATES, SeatMap, labels_of, seat_map
 from reservations.staff import MAX_BLOCKED_AT_ONCE
 
 _SEAT_NUMBER = {"type": "integer", "minimum": 1, "maximum": MAX_SEATS}
 
 
-def _seat_numbers(max_items: int) -> dict[str, Any]:
-    return {"type": "array", "items": _SEAT_NUMBER, "minItems": 1, "maxItems": max_items, "uniqueItems": True}
-
-
-class _SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
+class SeatNumbersField(serializers.Field[Any, Any, Any, Any]):
     """A list of JSON integers, whose number and uniqueness the domain checks."""
 
     default_error_messages = {"invalid": "Give a list of JSON integers."}
+
+    def __init__(self, *, max_items: int, **options: Any) -> None:
+        super().__init__(**options)
+        schema = {"type": "array", "items": _SEAT_NUMBER, "minItems": 1, "maxItems": max_items, "uniqueItems": True}
+        extend_schema_field(schema)(self)  # type: ignore[type-var]
 
     def to_internal_value(self, data: Any) -> list[int]:
         if not isinstance(data, list) or any(type(number) is not int for number in data):
             self.fail("invalid")
         return list(data)
-
-    def to_representation(self, value: Any) -> Any:
-        return value
-
-
-@extend_schema_field(_seat_numbers(MAX_SEATS_AT_ONCE))
-class SeatNumbersField(_SeatNumbersField):
-    """Seats that are taken together."""
-
-
-@extend_schema_field(_seat_numbers(MAX_BLOCKED_AT_ONCE))
-class BlockedNumbersField(_SeatNumbersField):
-    """Seats that are taken off sale together."""
-
-    default_error_messages = {"length": f"1 to {MAX_BLOCKED_AT_ONCE} different seats."}
-
-    def to_internal_value(self, data: Any) -> list[int]:
-        numbers = super().to_internal_value(data)
-        if not 1 <= len(numbers) <= MAX_BLOCKED_AT_ONCE or len({*numbers}) < len(numbers):
-            self.fail("length")
-        return numbers
 
 
 # The range is published, and checked by the domain: `seat_out_of_range` names the seats of the show.
@@ -75,7 +55,9 @@ class SeatNumberField(StrictIntegerField):
 class SeveralSeatsSerializer(FastSerializer):
     """Which seats: either their numbers, or how many of the best available."""
 
-    seat_numbers = SeatNumbersField(required=False, help_text="1 to 10 different seats; all are taken or none.")
+    seat_numbers = SeatNumbersField(
+        required=False, max_items=MAX_SEATS_AT_ONCE, help_text="1 to 10 different seats; all are taken or none."
+    )
     best = StrictIntegerField(
         required=False,
         min_value=1,
@@ -176,15 +158,22 @@ _STATUS_AND_MINE = [(status, mine) for mine in (False, True) for status in STATE
 class BlockSeatsSerializer(FastSerializer):
     """Which seats are not sold, and why."""
 
-    seat_numbers = BlockedNumbersField(help_text="1 to 100 different seats; all are blocked or none.")
-    reason = TextField(trim_whitespace=True, max_length=LONGEST_REASON, help_text="For staff; 1 to 200 characters.")
+    seat_numbers = SeatNumbersField(
+        max_items=MAX_BLOCKED_AT_ONCE, help_text="1 to 100 different seats; all are blocked or none."
+    )
+    reason = TextField(trim_whitespace=True, max_length=MAX_REASON_LENGTH, help_text="For staff; 1 to 200 characters.")
 
 
-class BlockedSeatSerializer(FastSerializer):
-    """A seat that is not sold."""
+class NamedSeatSerializer(FastSerializer):
+    """A seat, by its number and its name."""
 
     seat_number = serializers.IntegerField(min_value=1, max_value=MAX_SEATS)
     label = serializers.CharField(help_text="Row and place there, as `B7`.")  # type: ignore[assignment]
+
+
+class BlockedSeatSerializer(NamedSeatSerializer):
+    """A seat that is not sold."""
+
     reason = serializers.CharField(help_text="For staff.")
 
 
@@ -203,9 +192,7 @@ class SeatMapView(APIView):
     def get(self, request: AuthenticatedRequest, show_id: int) -> HttpResponseBase:
         """Which seats are available, held, booked and blocked; not by whom. With a token, one's
         own are marked. Ask again with the `ETag`, or with `since` for what has changed."""
-        query = SeatMapQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        seats = seat_map(show_id=show_id, viewer=request.auth, since=query.validated_data.get("since"))
+        seats = seat_map(show_id=show_id, viewer=request.auth, since=self.validated_data().get("since"))
         response = respond_with_etag(request, _digest(seats), lambda: Response(SeatMapSerializer(seats).data))
         response.headers["Cache-Control"] = "private, no-cache"
         response.headers["Vary"] = "Authorization"
@@ -213,14 +200,10 @@ class SeatMapView(APIView):
 
 
 def _digest(seats: SeatMap) -> str:
-    """Digest everything that an answer says: it differs between viewers, and when a hold runs out."""
-    show = seats.show
-    facts = [show.pk, show.screen_name, show.date_time, show.total_seats, show.seats_per_row]
-    facts += [show.movie.pk, show.movie.title, show.movie.duration_minutes]
-    digest = hashlib.blake2b(orjson.dumps([facts, sorted(seats.changed or ())]), digest_size=16)
-    digest.update(b"all" if seats.changed is None else b"changed")
-    digest.update(seats.codes)
-    return digest.hexdigest()
+    """Digest everything that an answer says, also what is the viewer's."""
+    changed = None if seats.changed is None else sorted(seats.changed)
+    facts = orjson.dumps([ShowSerializer().to_representation(seats.show), changed])
+    return hashlib.blake2b(facts + seats.codes, digest_size=16).hexdigest()
 
 
 class BestSeatsView(APIView):
@@ -237,9 +220,7 @@ class BestSeatsView(APIView):
         """Adjacent seats of one row, if that can be so that no single seat is left alone beside them, near the middle
         of the row two thirds back; with `allow_split`, parts in rows near each other. The same state of the seats gives
         the same answer. Nobody holds them yet: to choose and take them at once, book or hold with `best`."""
-        query = BestSeatsQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        return Response(BestSeatsSerializer(best_seats(show_id=show_id, **query.validated_data)).data)
+        return Response(BestSeatsSerializer(best_seats(show_id=show_id, **self.validated_data())).data)
 
 
 class BlockedSeatsView(APIView):
@@ -260,9 +241,7 @@ class BlockedSeatsView(APIView):
     )
     def post(self, request: Request, show_id: int) -> Response:
         """Staff only. House seats, broken chairs: they can't be sold and don't count as available."""
-        serializer = BlockSeatsSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        blocked = staff.block_seats(show_id=show_id, **serializer.validated_data)
+        blocked = staff.block_seats(show_id=show_id, **self.validated_data())
         return Response(BlockedSeatSerializer(blocked, many=True).data, status=201)
 
 

@@ -79,9 +79,7 @@ class MovieShowsView(APIView):
     @operation("listShows", "List the shows of a movie", query=ShowQuery, response=ShowSerializer(many=True))
     def get(self, request: Request, movie_id: int) -> Response:
         """A plain array, earliest first."""
-        serializer = ShowQuery(data=request.query_params)
-        serializer.is_valid(raise_exception=True)
-        query = serializer.validated_data
+        query = self.validated_data()
         shows = Show.objects.filter(movie=movie_id).starting(since=query.get("from"), until=query.get("to"))
         if "date" in query:
             shows = shows.on(query["date"])
@@ -96,9 +94,7 @@ class MovieShowsView(APIView):
     @operation("addShow", "Put a show on the programme", request=ShowSerializer, response=ShowSerializer, status=201)
     def post(self, request: Request, movie_id: int) -> Response:
         """Staff only."""
-        serializer = ShowSerializer(data=request.data)
-        serializer.is_valid(raise_exception=True)
-        show = staff.add_show(movie_id=movie_id, **serializer.validated_data)
+        show = staff.add_show(movie_id=movie_id, **self.validated_data())
         return Response(ShowSerializer(show).data, status=201)
 
 
@@ -111,17 +107,15 @@ class ShowView(APIView):
         return Response(ShowSerializer(get_object_or_404(ShowSerializer.get_queryset(), pk=show_id)).data)
 
     @operation("replaceShow", "Replace a show", request=ShowSerializer, response=ShowSerializer, refusals=[SeatsInUse])
-    def put(self, request: Request, show_id: int, *, partial: bool = False) -> Response:
+    def put(self, request: Request, show_id: int) -> Response:
         """Staff only. All fields; the movie stays."""
-        serializer = ShowSerializer(data=request.data, partial=partial)
-        serializer.is_valid(raise_exception=True)
-        show = staff.change_show(show_id=show_id, **serializer.validated_data)
+        show = staff.change_show(show_id=show_id, **self.validated_data())
         return Response(ShowSerializer(show).data)
 
     @operation("changeShow", "Change a show", request=ShowSerializer, response=ShowSerializer, refusals=[SeatsInUse])
     def patch(self, request: Request, show_id: int) -> Response:
         """Staff only. The fields that are sent; the movie stays."""
-        return self.put(request, show_id, partial=True)
+        return self.put(request, show_id)
 
     @operation("deleteShow", "Delete a show", refusals=[Protected])
     def delete(self, request: Request, show_id: int) -> Response:

@@ -224,7 +224,8 @@ def _timed(call: Any) -> Any:
 @pytest.mark.only("sqlite")
 @pytest.mark.django_db(transaction=True)
 def test_sqlite_answers_a_crowd_without_a_fault(show: Show) -> None:
-    from reservations.booking import SeatTaken, ShowFull, book_seat
+    from reservations.booking import book_seat
+    from reservations.errors import SeatTaken, ShowFull
     from tests.conftest import make_user
     from tests.interleaving import all_at_once
 

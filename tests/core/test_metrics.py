@@ -154,7 +154,7 @@ class TestSeveralProcesses:
 
     def test_what_the_dead_were_doing_is_forgotten(self, asked: Asked) -> None:
         figures = asked.figures()
-        assert figures['tickets_pool_threads{pool="requests"}'] == 6
+        assert figures['tickets_pool_threads{pool="requests"}'] == 8  # 2 workers of 2 threads, and 2 more in each
         assert figures['tickets_pool_waiting{pool="requests"}'] == figures['tickets_pool_waiting{pool="health"}'] == 0
 
 

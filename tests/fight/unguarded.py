@@ -13,24 +13,23 @@ from django.db.models.functions import Now
 
 from core.wsgi import application
 from reservations import booking, claims, holds
-from reservations.models import Booking, Claim
+from reservations.models import Booking, Claim, Hold
 
 __all__ = ["application"]
 
 
-def unguarded_take(
-    *, user: Any, show_id: int, seat_numbers: Sequence[int], status: str, **columns: Any
-) -> list[Booking]:
+def unguarded_take(*, user: Any, show_id: int, seat_numbers: Sequence[int], hold: Hold | None = None) -> list[Booking]:
     """Free the held seats that may be taken over, as the conflict clause would, and insert the claims."""
     taken: list[Booking] = []
     for seat_number in seat_numbers:
-        own = Q(user=user.pk) if status == "booked" else Q(pk=None)
+        own = Q(pk=None) if hold else Q(user=user.pk)
         held = Claim.objects.filter(show=show_id, seat_number=seat_number, status="held")
         hold_of_own = held.filter(own, expires_at__gt=Now()).values_list("hold_id", flat=True).first()
         held.filter(own | Q(expires_at__lte=Now())).update(status="freed", expires_at=None)
-        hold_id = columns.get("hold_id") or hold_of_own
-        seat = {"user": user, "show_id": show_id, "seat_numbers": [seat_number], "status": status}
-        taken += claims.take(**seat, **{**columns, "hold_id": hold_id})
+        (claim,) = claims.take(user=user, show_id=show_id, seat_numbers=[seat_number], hold=hold)
+        if hold_of_own:
+            Claim.objects.filter(pk=claim.pk).update(hold=hold_of_own)
+        taken.append(claim)
     return taken
 
 

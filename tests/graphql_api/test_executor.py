@@ -238,7 +238,7 @@ class Text(str):
     pass
 
 
-def load_late(batch: Batch[Any]) -> None:
+def load_late(batch: Batch) -> None:
     for row in batch.rows:
         row.late = row.number
 

@@ -68,14 +68,22 @@ class Stream:
     """Somebody who watches a show over a connection of its own."""
 
     def __init__(
-        self, cinema: Cinema, show: int, since: str | None = None, token: str = "", query: str = QUERY, buffer: int = 0
+        self,
+        cinema: Cinema,
+        show: int,
+        since: str | None = None,
+        token: str = "",
+        query: str = QUERY,
+        name: str | None = None,
+        buffer: int = 0,
     ) -> None:
         self.socket = socket.socket()
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         self.socket.settimeout(10)
         self.socket.connect(("127.0.0.1", cinema.service.port))
-        body = json.dumps({"query": query, "variables": {"show": global_id("Show", show), "since": since}})
+        variables = {"show": global_id("Show", show), "since": since}
+        body = json.dumps({"query": query, "variables": variables, "operationName": name})
         head = [
             "POST /graphql/ HTTP/1.1", "Host: 127.0.0.1", f"Accept: {EVENTS}", "Content-Type: application/json",
             f"Content-Length: {len(body)}", *([f"Authorization: Bearer {token}"] if token else []),
@@ -204,6 +212,13 @@ class TestEvents:
         cinema.book(show, 3)
         usual.hears(3, "BOOKED")
         assert json.loads(own.next()[1]) == {"data": {"changed": {"seats": [{"label": "A3"}]}}}
+
+    def test_select_what_the_named_operation_asks_for(self, cinema: Cinema, watch: Watch) -> None:
+        show = cinema.make_show()
+        query = QUERY.replace("subscription", "subscription Watch") + " query Who { me { username } }"
+        stream = watch(show, query=query, name="Watch")
+        cinema.book(show, 3)
+        stream.hears(3, "BOOKED")
 
     def test_tell_nothing_about_people(self, cinema: Cinema, watch: Watch) -> None:
         show = cinema.make_show()

@@ -348,14 +348,14 @@ def test_what_a_thousand_see_is_rendered_once(show: Show, alice: User) -> None:
 
 
 def test_too_many_different_selections_are_refused(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_RENDERERS", 1)
+    monkeypatch.setattr(live, "MAX_RENDERERS", 1)
     with watching(show), watching(show), pytest.raises(Overloaded):
         live.subscribe(show_id=show.pk, since=None, render=lambda seats: b"")
     live.subscribe(show_id=show.pk, since=None, render=lambda seats: b"").close()
 
 
 def test_what_is_cached_of_a_show_is_bounded(show: Show, alice: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(live, "MOST_RENDERED", 3)
+    monkeypatch.setattr(live, "MAX_RENDERED", 3)
     versions = []
     for seat in range(1, 6):
         versions.append(seat_map(show_id=show.pk).version)

@@ -393,7 +393,7 @@ class Picker:
 def do_something(choose: random.Random, show: Show, user: User, settings: Any) -> None:
     """Do one of the verbs; what is refused changes nothing."""
     seat, seats = choose.randint(1, 6), sorted(choose.sample(range(1, 7), 2))
-    bookings = list(Booking.objects.live().filter(user=user, show=show))
+    bookings = list(Booking.objects.with_status("booked").filter(user=user, show=show))
     holds = list(user.holds.live())
     operations: list[Callable[[], Any]] = [
         lambda: book_seat(user=user, show_id=show.pk, seat_number=seat),

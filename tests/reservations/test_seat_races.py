@@ -89,9 +89,9 @@ def lock_seat(show: Show, seat: int) -> Callable[[], Any]:
 def with_the_clock_read_before_the_locks(monkeypatch: Patch) -> Iterator[None]:
     """Go by the clock as it was at the beginning of the verb."""
     before = database_now()
-    read_state = holds.read_state
+    look = holds.look
     with monkeypatch.context() as patch:
-        patch.setattr(holds, "read_state", lambda *args: replace(read_state(*args), now=before))
+        patch.setattr(holds, "look", lambda **what: replace(look(**what), now=before))
         yield
 
 
@@ -132,7 +132,7 @@ class TestHoldAgainstHold:
     def test_gives_the_loser_some_of_the_seats_without_the_count_of_what_was_written(
         self, show: Show, alice: User, bob: User, monkeypatch: Patch
     ) -> None:
-        monkeypatch.setattr(holds, "len", lambda rows: 2, raising=False)
+        monkeypatch.setattr(claims, "len", lambda rows: 2, raising=False)
         with pytest.raises(AssertionError, match="SeatsUnavailable"):
             self.race(show, alice, bob, monkeypatch)
         assert seats(show)[5] == ("held", "bob")
@@ -412,7 +412,7 @@ class TestConfirmAgainstRelease:
             lambda: slowly(first, user=alice, hold_id=hold.pk),
             lambda: second(user=alice, hold_id=hold.pk),
             module=holds,
-            stop_after="attach_show",
+            stop_after="update_claims",
             monkeypatch=monkeypatch,
         )
         assert isinstance(done, Bookings | Released)
@@ -827,7 +827,7 @@ def test_overlapping_groups_and_single_seats_of_many_share_a_show_without_a_dead
                 pass
             except Exception as fault:
                 unexpected.append(fault)
-            for booking in Booking.objects.live().filter(user=user):
+            for booking in Booking.objects.with_status("booked").filter(user=user):
                 cancel_booking(user=user, booking_id=booking.pk)
         return unexpected
 

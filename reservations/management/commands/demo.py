@@ -16,12 +16,10 @@ from core.models import User
 from reservations.booking import book_seats
 from reservations.staff import block_seats
 
-FILMS = Path(__file__).resolve().parents[2] / "demo_movies.csv"
+MOVIES = Path(__file__).resolve().parents[2] / "demo_movies.csv"
 SCREENS = {"Aurora": (240, 20), "Belle Époque": (120, 12), "Capitol": (84, 12), "Studio": (24, 6)}  # seats, and a row
-HOUSE_SEATS = [1, 2]
 DAYS = 7
-OPENS, LAST_START = time(10), time(22, 30)
-CLEANING = timedelta(minutes=20)
+STARTS = [time(10), time(13, 30), time(17), time(20, 30)]  # the longest movie and cleaning take less than 3.5 hours
 
 
 class Command(BaseCommand):
@@ -44,7 +42,7 @@ class Command(BaseCommand):
             f"  staff     {passwords['staff']}   (the admin, and changing movies and shows)\n"
             f"  customer  {passwords['customer']}   (booking)"
         )
-        with FILMS.open(encoding="utf-8", newline="") as lines:
+        with MOVIES.open(encoding="utf-8", newline="") as lines:
             add_new_movies([movie for movie in read_movies(lines) if isinstance(movie, Movie)])
         programme = _programme(list(Movie.objects.all()))
         Show.objects.bulk_create(programme)
@@ -55,41 +53,28 @@ class Command(BaseCommand):
 
 
 def _programme(movies: list[Movie]) -> list[Show]:
-    """Plan the shows day by day and screen by screen, with time for cleaning between them."""
-    shows: list[Show] = []
+    """Plan the shows that are still to come on each screen."""
     now = timezone.now()
-    for day in range(DAYS):
-        for screen, (seats, seats_per_row) in SCREENS.items():
-            starts = datetime.combine(now.date() + timedelta(days=day), OPENS, UTC)
-            while starts.time() <= LAST_START and starts.date() == now.date() + timedelta(days=day):
-                movie = random.choice(movies)
-                if starts > now + CLEANING:
-                    shows.append(
-                        Show(
-                            movie=movie,
-                            screen_name=screen,
-                            date_time=starts,
-                            total_seats=seats,
-                            seats_per_row=seats_per_row,
-                        )
-                    )
-                ends = starts + timedelta(minutes=movie.duration_minutes) + CLEANING
-                starts = ends + timedelta(minutes=-ends.minute % 5)  # on the next five minutes
-    return shows
+    return [
+        Show(movie=random.choice(movies), screen_name=screen, date_time=begins, total_seats=seats, seats_per_row=row)
+        for day in range(DAYS)
+        for start in STARTS
+        for screen, (seats, row) in SCREENS.items()
+        if (begins := datetime.combine(now.date() + timedelta(days=day), start, UTC)) > now + timedelta(minutes=20)
+    ]
 
 
 def _sell(shows: list[Show], customer: User, audience: User) -> int:
-    """Sell seats of a third of the shows, and all of one; block two house seats of the largest screen."""
-    sold = 0
-    smallest, largest = min(SCREENS.values())[0], max(SCREENS.values())[0]
-    full = next(show for show in shows if show.total_seats == smallest)
+    """Sell seats of a third of the shows, and all of one."""
+    full = next(show for show in shows if show.screen_name == "Studio")
+    others = [show for show in shows if show != full]
+    parties = [(customer, show, 2) for show in others[-2:]] + [(audience, full, 1)] * full.total_seats
+    for show in random.sample(others, len(shows) // 3):
+        sizes = random.choices([1, 2, 2, 2, 3, 4], k=random.randint(1, show.total_seats // 8))
+        parties += [(audience, show, size) for size in sizes]
     for show in shows:
-        if show.total_seats == largest:
-            block_seats(show_id=show.pk, seat_numbers=HOUSE_SEATS, reason="House seats")
-    for show in [full, *random.sample([show for show in shows if show != full], len(shows) // 3)]:
-        parties = random.choices([1, 2, 2, 2, 3, 4], k=random.randint(1, show.total_seats // 8))
-        for party in [1] * show.total_seats if show == full else parties:
-            sold += len(book_seats(user=audience, show_id=show.pk, best=party, allow_split=True))
-    for show in [show for show in shows if show != full][-2:]:
-        sold += len(book_seats(user=customer, show_id=show.pk, best=2, allow_split=True))
-    return sold
+        if show.screen_name == "Aurora":
+            block_seats(show_id=show.pk, seat_numbers=[1, 2], reason="House seats")
+    for user, show, size in parties:
+        book_seats(user=user, show_id=show.pk, best=size, allow_split=True)
+    return sum(size for _, _, size in parties)
