@@ -8,12 +8,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
 from django.db import DatabaseError, Error, IntegrityError, InterfaceError, OperationalError, connection, transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 
 from core.errors import Busy, DatabaseUnavailable, DomainError, LockNotAvailable, OutcomeUnknown
 
@@ -134,16 +132,6 @@ def advisory_lock(first: int, second: int) -> None:
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashint8(%s::bigint), hashint8(%s::bigint))", [first, second])
-
-
-def database_now() -> datetime:
-    """Read the database's clock now, not at the transaction's beginning."""
-    if connection.vendor == "sqlite":  # which has the clock of this machine
-        return timezone.now()
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        now: datetime = cursor.fetchone()[0]
-        return now
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> int:

@@ -11,10 +11,10 @@ from functools import partial
 from typing import Any, ClassVar
 
 import pytest
+from django.db import connection
 
 from catalog.models import Movie, Show
 from core import database
-from core.database import database_now
 from core.errors import Busy, NotFound
 from core.models import User
 from reservations import booking as domain
@@ -88,7 +88,9 @@ def lock_seat(show: Show, seat: int) -> Callable[[], Any]:
 @contextmanager
 def with_the_clock_read_before_the_locks(monkeypatch: Patch) -> Iterator[None]:
     """Go by the clock as it was at the beginning of the verb."""
-    before = database_now()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        (before,) = cursor.fetchone()
     look = holds.look
     with monkeypatch.context() as patch:
         patch.setattr(holds, "look", lambda **what: replace(look(**what), now=before))
