@@ -5,30 +5,16 @@ A refusal is an exception class with a kind, a code for programs and a message f
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from enum import IntEnum
+from http import HTTPStatus
 from typing import Any, ClassVar
-
-
-class Kind(IntEnum):
-    """The kind of a refusal, which is its HTTP status."""
-
-    INVALID = 400
-    UNAUTHENTICATED = 401
-    NOT_FOUND = 404
-    TOO_SLOW = 408
-    CONFLICT = 409
-    GONE = 410
-    TOO_LARGE = 413
-    UNPROCESSABLE = 422
-    THROTTLED = 429
-    UNAVAILABLE = 503
 
 
 @dataclass(eq=False)
 class DomainError(Exception):
     """Base class of all refusals."""
 
-    kind: ClassVar[Kind]
+    kind: ClassVar[HTTPStatus]
+    """The status that it has over HTTP; over GraphQL, it tells what is data and what an error."""
     code: ClassVar[str]
     message: ClassVar[str]
     example: ClassVar[Mapping[str, Any]] = {}
@@ -50,7 +36,7 @@ class DomainError(Exception):
 class Invalid(DomainError):
     """The input has the wrong shape; ``errors`` maps fields to messages."""
 
-    kind = Kind.INVALID
+    kind = HTTPStatus.BAD_REQUEST
     code = "invalid"
     message = "The input is not valid: see the errors of each field."
     example = {"errors": {"field": ["This field is required."]}}
@@ -61,7 +47,7 @@ class Invalid(DomainError):
 class NotFound(DomainError):
     """It does not exist, or belongs to another account."""
 
-    kind = Kind.NOT_FOUND
+    kind = HTTPStatus.NOT_FOUND
     code = "not_found"
     message = "Not found."
 
@@ -69,7 +55,7 @@ class NotFound(DomainError):
 class NotAuthenticated(DomainError):
     """No token was sent where one is needed."""
 
-    kind = Kind.UNAUTHENTICATED
+    kind = HTTPStatus.UNAUTHORIZED
     code = "not_authenticated"
     message = "Authentication is required: send an access token."
 
@@ -77,7 +63,7 @@ class NotAuthenticated(DomainError):
 class TokenNotValid(DomainError):
     """The token is malformed, expired, revoked, or its account is inactive."""
 
-    kind = Kind.UNAUTHENTICATED
+    kind = HTTPStatus.UNAUTHORIZED
     code = "token_not_valid"
     message = "The token is not valid or has expired. Log in again."
 
@@ -89,7 +75,7 @@ class AccountInactive(TokenNotValid):
 class NoActiveAccount(DomainError):
     """No active account has this username and password."""
 
-    kind = Kind.UNAUTHENTICATED
+    kind = HTTPStatus.UNAUTHORIZED
     code = "no_active_account"
     message = "No active account has this username and password."
 
@@ -98,7 +84,7 @@ class NoActiveAccount(DomainError):
 class Throttled(DomainError):
     """The rate limit is exceeded."""
 
-    kind = Kind.THROTTLED
+    kind = HTTPStatus.TOO_MANY_REQUESTS
     code = "throttled"
     message = "Too many attempts. Retry in {retry_after} seconds."
     example = {"retry_after": 42}
@@ -110,7 +96,7 @@ class Throttled(DomainError):
 class Unavailable(DomainError):
     """Base class of what a later attempt may get."""
 
-    kind = Kind.UNAVAILABLE
+    kind = HTTPStatus.SERVICE_UNAVAILABLE
 
     retry_after: int = 1
 
@@ -157,7 +143,7 @@ class OutcomeUnknown(Unavailable):
 class RequestTimeout(DomainError):
     """The request was not received completely in time."""
 
-    kind = Kind.TOO_SLOW
+    kind = HTTPStatus.REQUEST_TIMEOUT
     code = "request_timeout"
     message = "The request was not received completely within {seconds} seconds. Nothing was changed; please retry."
 
@@ -168,7 +154,7 @@ class RequestTimeout(DomainError):
 class MalformedJSON(DomainError):
     """The body is not one JSON text in UTF-8."""
 
-    kind = Kind.INVALID
+    kind = HTTPStatus.BAD_REQUEST
     code = "malformed_json"
     message = "The body is not valid JSON: {reason}."
     example = {"reason": "the key 'seat_number' occurs twice"}
@@ -179,7 +165,7 @@ class MalformedJSON(DomainError):
 class PayloadTooLarge(DomainError):
     """The body exceeds the size limit."""
 
-    kind = Kind.TOO_LARGE
+    kind = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
     code = "payload_too_large"
     message = "The body exceeds the size limit. Nothing was changed."
 
@@ -187,7 +173,7 @@ class PayloadTooLarge(DomainError):
 class IdempotencyKeyInvalid(DomainError):
     """The key is not 1 to 255 visible ASCII characters."""
 
-    kind = Kind.INVALID
+    kind = HTTPStatus.BAD_REQUEST
     code = "idempotency_key_invalid"
     message = "An idempotency key must be 1 to 255 visible ASCII characters."
 
@@ -195,7 +181,7 @@ class IdempotencyKeyInvalid(DomainError):
 class IdempotencyKeyReused(DomainError):
     """The key was used with another operation or input within 24 hours."""
 
-    kind = Kind.UNPROCESSABLE
+    kind = HTTPStatus.UNPROCESSABLE_ENTITY
     code = "idempotency_key_reused"
     message = "This idempotency key was used for another request. Nothing was changed; use a new key."
 
@@ -203,7 +189,7 @@ class IdempotencyKeyReused(DomainError):
 class IdempotencyInProgress(LockNotAvailable):
     """The first request with this key is still in progress."""
 
-    kind = Kind.CONFLICT
+    kind = HTTPStatus.CONFLICT
     code = "idempotency_in_progress"
     message = "The first request with this idempotency key is still in progress. Nothing was changed; please retry."
 
@@ -211,6 +197,6 @@ class IdempotencyInProgress(LockNotAvailable):
 class Protected(DomainError):
     """It has, or had, bookings, or is being held."""
 
-    kind = Kind.CONFLICT
+    kind = HTTPStatus.CONFLICT
     code = "protected"
     message = "It has bookings or held seats, so it can't be deleted. Nothing was changed."

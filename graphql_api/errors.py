@@ -5,6 +5,7 @@ A refusal without facts of its own needs nothing in here.
 
 import logging
 import re
+from http import HTTPStatus
 from typing import Any
 
 import strawberry
@@ -17,7 +18,7 @@ from strawberry.utils.str_converters import to_camel_case
 from core import errors
 from core.api.exceptions import status_of
 from core.database import refusal_of
-from core.errors import DomainError, Kind
+from core.errors import DomainError
 from graphql_api.types import catalog, refusals
 from reservations import errors as reservations
 
@@ -43,7 +44,8 @@ EXCEPTION_HANDLERS = [
 
 def as_data(refusal: DomainError) -> refusals.Refusal | None:
     """Return the refusal as data; None where it is a top-level error."""
-    if refusal.kind is Kind.UNAVAILABLE or isinstance(refusal, errors.NotAuthenticated | errors.AccountInactive):
+    is_unavailable = refusal.kind is HTTPStatus.SERVICE_UNAVAILABLE
+    if is_unavailable or isinstance(refusal, errors.NotAuthenticated | errors.AccountInactive):
         return None
     if isinstance(refusal, reservations.NoAdjacentSeats):
         return catalog.no_adjacent_seats({0: refusal})[0]

@@ -1,22 +1,23 @@
 """Every refusal of the reservations app."""
 
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 
-from core.errors import DomainError, Kind, NotFound
+from core.errors import DomainError, NotFound
 
 
 class Conflict(DomainError):
     """The state of a show, seat, booking or hold forbids it."""
 
-    kind = Kind.CONFLICT
+    kind = HTTPStatus.CONFLICT
 
 
 @dataclass(eq=False)
 class SeatOutOfRange(DomainError):
     """The show has no seat of this number."""
 
-    kind = Kind.INVALID
+    kind = HTTPStatus.BAD_REQUEST
     code = "seat_out_of_range"
     message = "Seats are numbered {min} to {max}."
     example = {"min": 1, "max": 120}
@@ -120,7 +121,7 @@ class TooManyHeld(Conflict):
 class HoldExpired(DomainError):
     """The hold has run out; its seats may be somebody else's."""
 
-    kind = Kind.GONE
+    kind = HTTPStatus.GONE
     code = "hold_expired"
     message = "The hold has run out."
 

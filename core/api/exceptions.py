@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from django.core.exceptions import SuspiciousOperation
@@ -11,7 +12,7 @@ from rest_framework import exceptions
 from core.api.authentication import CHALLENGE
 from core.api.renderers import json_response
 from core.database import refusal_of
-from core.errors import DomainError, Invalid, Kind, NotAuthenticated, NotFound
+from core.errors import DomainError, Invalid, NotAuthenticated, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +55,7 @@ def status_of(refusal: DomainError) -> int:
 
 def headers_of(refusal: DomainError) -> dict[str, str]:
     """Give the HTTP headers of a refusal."""
-    if refusal.kind is Kind.UNAUTHENTICATED:
+    if refusal.kind is HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": f'{CHALLENGE}, error="{refusal.code}"'}
     if "retry_after" in refusal.facts:
         return {"Retry-After": str(refusal.facts["retry_after"])}
