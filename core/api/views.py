@@ -37,9 +37,8 @@ class APIView(views.APIView):
             if declared.request:
                 refuse_chunked_body(request)
                 # DRF looks at the media type of a body only if the body is not empty.
-                if request.content_type and not self.get_content_negotiator().select_parser(
-                    request, self.get_parsers()
-                ):
+                parser = self.get_content_negotiator().select_parser(request, self.get_parsers())
+                if request.content_type and not parser:
                     raise exceptions.UnsupportedMediaType(request.content_type)
 
     def validated_data(self) -> dict[str, Any]:
