@@ -53,7 +53,7 @@ def _without_retry(broken_constraint: Callable[[IntegrityError], DomainError]) -
 def sign_up(*, username: str, password: str, email: str = "", address: str) -> User:
     """Create an account without permissions.
 
-    :raises LockNotAvailable: another thread of this process is hashing a password.
+    :raises LockNotAvailable: two threads of this process are hashing a password or waiting to.
     :raises Throttled: the rate limit of this address is exceeded.
     :raises Invalid: the name, the e-mail address or the password is not acceptable, or the name or address is taken.
     """
@@ -70,7 +70,7 @@ def sign_up(*, username: str, password: str, email: str = "", address: str) -> U
 def log_in(*, username: str, password: str, address: str) -> TokenPair:
     """Exchange a username and a password for a pair of tokens.
 
-    :raises LockNotAvailable: another thread of this process is hashing a password.
+    :raises LockNotAvailable: two threads of this process are hashing a password or waiting to.
     :raises Throttled: the rate limit of this address or of this account is exceeded.
     :raises NoActiveAccount: no active account has this username and password.
     """

@@ -16,7 +16,6 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError
 from strawberry.utils.str_converters import to_camel_case
 
 from core import errors
-from core.api.exceptions import status_of
 from core.database import refusal_of
 from core.errors import DomainError
 from graphql_api.types import catalog, refusals
@@ -66,7 +65,7 @@ def as_top_level_error(error: GraphQLError) -> tuple[int, dict[str, Any]]:
     """Return the HTTP status of an error, and what is answered."""
     cause = error.original_error
     if refusal := refusal_of(cause):
-        status, message, extensions = status_of(refusal), str(refusal), {"code": refusal.code, **refusal.facts}
+        status, message, extensions = refusal.kind.value, str(refusal), {"code": refusal.code, **refusal.facts}
     elif isinstance(cause, APIException):  # a rule of HTTP
         status, message, extensions = cause.status_code, str(cause.detail), {"code": cause.get_codes()}
     elif isinstance(cause, RecursionError):

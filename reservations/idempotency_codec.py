@@ -63,7 +63,8 @@ def _load_show(stored: dict[str, Any]) -> Show:
 
 def _dump(row: Model) -> dict[str, Any]:
     """Give the columns that were loaded, by name."""
-    names = [field.attname for field in row._meta.concrete_fields if field.attname not in row.get_deferred_fields()]
+    deferred = row.get_deferred_fields()
+    names = [field.attname for field in row._meta.concrete_fields if field.attname not in deferred]
     values = {name: getattr(row, name) for name in names}
     return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
 

@@ -26,7 +26,7 @@ def error_response(exc: Exception, context: Mapping[str, Any] | None = None) -> 
     """
     if refusal := as_refusal(exc):
         body = {"code": refusal.code, "detail": str(refusal), **refusal.facts}
-        response = json_response(body, status=status_of(refusal), headers=headers_of(refusal))
+        response = json_response(body, status=refusal.kind, headers=headers_of(refusal))
         response.refusal = refusal  # type: ignore[attr-defined]
         return response
     if isinstance(exc, exceptions.APIException):  # for example permission_denied, not_acceptable
@@ -46,11 +46,6 @@ def as_refusal(exc: Exception) -> DomainError | None:
     if isinstance(exc, SuspiciousOperation):  # for example a thousand query parameters
         return Invalid(errors={"non_field_errors": ["The request can't be read."]})
     return refusal_of(exc)
-
-
-def status_of(refusal: DomainError) -> int:
-    """Give the HTTP status of a refusal."""
-    return refusal.kind.value
 
 
 def headers_of(refusal: DomainError) -> dict[str, str]:

@@ -12,7 +12,6 @@ from typing import Any, cast
 import orjson
 from django.conf import settings
 
-from core.api.exceptions import status_of
 from core.errors import DomainError
 from core.observability import metrics
 from core.observability.logs import new_request_id
@@ -57,7 +56,7 @@ def _response(refused: Any, origin: str) -> tuple[int, Headers, bytes]:
         headers |= {"Access-Control-Allow-Origin": origin, "Vary": "origin"}
         headers["Access-Control-Expose-Headers"] = ", ".join(settings.CORS_EXPOSE_HEADERS)
     encoded = [(name.lower().encode("latin1"), value.encode("latin1")) for name, value in headers.items()]
-    return int(status_of(refusal)), encoded, body
+    return refusal.kind.value, encoded, body
 
 
 def log_refusal(code: str, facts: dict[str, Any]) -> None:
